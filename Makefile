@@ -1,0 +1,77 @@
+# Needs make and Python 3.11 or newer; everything else goes into .venv. `make` shows the targets.
+
+VENV := .venv
+BIN  := $(VENV)/bin
+ARGS ?=
+
+# The first command that is really Python 3.11+, or PYTHON=/path/to/python on the command line.
+NEWEST_FIRST := python3.11 python3 python3.14 python3.13 python3.12 python
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(NEWEST_FIRST); do \
+	"$$p" -c '$(IS_NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+# What `make quick` runs: the tests of the pure parts.
+QUICK_TESTS := $(wildcard tests/machines tests/engine)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo quick check lint format types imports test test-long bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## build .venv with everything (again only when pyproject.toml changes)
+
+demo: $(VENV)/.runtime ## run the main job on a database of its own; ARGS="--tui" opens the console
+	@$(BIN)/grantflow demo $(ARGS)
+
+quick: $(VENV)/.dev ## lint, types and the fast tests: before each commit, within a minute
+	@$(MAKE) --no-print-directory lint types imports
+	$(BIN)/pytest -q -x -m "not slow" $(QUICK_TESTS)
+
+check: $(VENV)/.dev ## what CI runs: lint, types, import rules, tests
+	@$(MAKE) --no-print-directory lint types imports test
+
+lint: $(VENV)/.dev ## ruff
+	$(BIN)/ruff check
+
+format: $(VENV)/.dev ## let ruff fix and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## who may import whom
+	$(BIN)/lint-imports --no-logo
+
+test: $(VENV)/.dev ## the tests
+	$(BIN)/pytest -q -m "not slow" $(ARGS)
+
+test-long: $(VENV)/.dev ## the tests, the slow ones included
+	$(BIN)/pytest -q $(ARGS)
+
+bench: $(VENV)/.dev ## measure beside a raw baseline; ARGS picks benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove caches and builds; .venv stays
+	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "make: no Python 3.11 or newer found; install one or run make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(IS_NEW_ENOUGH)' || { echo "make: $(PYTHON) is older than Python 3.11" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+
+# The two stamps share pyproject.toml; the larger installation also stands for the smaller one.
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	@echo "installing grantflow into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing grantflow and its development tools into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/.runtime $@

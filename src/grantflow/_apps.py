@@ -1,0 +1,229 @@
+"""`engine.apps`: registering apps and what they are to an account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grantflow._app import App
+from grantflow._core import Core
+from grantflow._ids import new_id
+from grantflow._journey import new_parent
+from grantflow._model import AppAccount
+from grantflow._requests import checked_name
+from grantflow._rows import ActionRow, AppRow, Change, Load, ParentRow, Snapshot
+from grantflow._view import parent_view
+from grantflow.errors import BadInput, Conflict, NotFound, PermissionDenied, TransitionRefused
+from grantflow_machines import Actor, ActorKind
+
+_PAGE = 200
+
+
+class Apps:
+    """Apps and their accounts; reached as `engine.apps`."""
+
+    def __init__(self, core: Core, remove_children: Callable[[str, str, Actor], object]) -> None:
+        self._core = core
+        self._remove_children = remove_children
+
+    async def register(self, app: App) -> App:
+        """Register an app or bring it up to date; the same app again changes nothing.
+
+        Raises:
+            Conflict: the client id belongs to another app, or the kind would change under live installations.
+        """
+        document = app.to_document()
+
+        def work(found: Snapshot) -> Change:
+            row = found.app
+            if row is None:
+                now = self._core.now()
+                return Change(app=AppRow(0, new_id(now), app.key, app.kind.value, app.client_id, document, 1))
+            if row.document == document:
+                return Change()
+            if row.kind != app.kind.value:
+                msg = f"app {app.key!r} is registered as {row.kind}; its kind never changes"
+                raise BadInput(msg, hint="register it under another key")
+            row.document, row.client_id = document, app.client_id
+            row.revision += 1
+            return Change(app=row)
+
+        taken = (await self._core.store.load(Load(app=f"client:{app.client_id}"))).app
+        if taken is not None and taken.key != app.key:
+            msg = f"client id {app.client_id!r} belongs to the app {taken.key!r}"
+            raise BadInput(msg, hint="choose another client_id")
+        self._core.definition(app.kind.value)
+        await self._core.transact(Load(app=app.key), work)
+        return app
+
+    async def get(self, key: str) -> App:
+        """A registered app; raises NotFound."""
+        return (await self._core.app(key))[1]
+
+    async def list(self) -> list[App]:
+        """All registered apps, by key."""
+        return [App.from_document(row.document) for row in await self._core.store.apps()]
+
+    async def held(self) -> dict[str, str]:
+        """Apps on hold and the reason."""
+        return {row.key: row.held_reason or "" for row in await self._core.store.apps() if row.held_by is not None}
+
+    async def on_account(self, app: str, account: str) -> AppAccount:
+        """The app on one account; raises NotFound where it was never installed."""
+        found = await self._core.store.load(Load(app=app, account=account))
+        if found.app is None or found.parent is None:
+            msg = "the app is not installed on this account"
+            raise NotFound(msg)
+        return parent_view(found.app, found.parent)
+
+    async def install(self, app: str, account: str, *, actor: Actor) -> AppAccount:
+        """Put an app on an account, without a grant. Source: S-01, S-04.
+
+        Raises:
+            PermissionDenied: the actor is no admin of the account.
+            TransitionRefused: the app's own handler vetoed it.
+        """
+        checked_name(account, "account")
+        return await self._change(app, account, actor, "install", _install, may_be_absent=True)
+
+    async def upgrade(self, app: str, account: str, version: str, *, actor: Actor) -> AppAccount:
+        """Move an account to another version; grants go on working, new scopes await approval. Source: S-14."""
+        (await self.get(app)).version(version)
+
+        def work(row: ParentRow) -> None:
+            row.app_version = version
+
+        return await self._change(app, account, actor, "update", work)
+
+    async def set_available(self, app: str, account: str, available: bool, *, actor: Actor) -> AppAccount:  # noqa: FBT001 - the value set
+        """The switch for all agents of the account. Source: S-02."""
+
+        def work(row: ParentRow) -> None:
+            row.available = available
+
+        return await self._change(app, account, actor, "set-available", work)
+
+    async def suspend(self, app: str, account: str, *, actor: Actor, reason: str) -> AppAccount:
+        """Stop the app on the whole account, at once."""
+
+        def work(row: ParentRow) -> None:
+            if row.suspended_by is not None:
+                msg = f"it is suspended already, by the {row.suspended_by} side"
+                raise TransitionRefused(msg)
+            row.suspended_by, row.suspended_at, row.suspended_why = actor.kind.value, self._core.now(), reason
+
+        return await self._change(app, account, actor, "suspend", work, reason=reason)
+
+    async def unsuspend(self, app: str, account: str, *, actor: Actor) -> AppAccount:
+        """Lift it again; only the side that suspended may."""
+
+        def work(row: ParentRow) -> None:
+            if row.suspended_by is None:
+                msg = "it is not suspended"
+                raise TransitionRefused(msg)
+            if row.suspended_by != actor.kind.value:
+                msg = f"only the {row.suspended_by} side that suspended it lifts it"
+                raise PermissionDenied(msg)
+            row.suspended_by = row.suspended_at = row.suspended_why = None
+
+        return await self._change(app, account, actor, "unsuspend", work)
+
+    async def uninstall(self, app: str, account: str, *, actor: Actor) -> AppAccount:
+        """Take the app off the account: every installation there stops at once, its rows follow in chunks."""
+
+        def work(row: ParentRow) -> None:
+            row.removed_at = self._core.now()
+
+        done = await self._change(app, account, actor, "uninstall", work)
+        waiting = self._remove_children(app, account, Actor.system())
+        if hasattr(waiting, "__await__"):
+            await waiting
+        return done
+
+    async def hold(self, app: str, *, actor: Actor, reason: str) -> None:
+        """Stop an app everywhere; operators only. Installations are not touched."""
+        await self._hold(app, actor, reason)
+
+    async def release(self, app: str, *, actor: Actor, reason: str) -> None:
+        """Let a held app work again; operators only."""
+        await self._hold(app, actor, None, reason)
+
+    async def _hold(self, app: str, actor: Actor, held: str | None, reason: str | None = None) -> None:
+        if actor.kind is not ActorKind.OPERATOR:
+            msg = "only an operator holds and releases apps"
+            raise PermissionDenied(msg)
+        verb = "release" if held is None else "hold"
+
+        def work(found: Snapshot) -> Change:
+            row = found.app
+            if row is None:
+                msg = f"no app is called {app[:80]!r}"
+                raise NotFound(msg)
+            row.held_by = None if held is None else str(actor)
+            row.held_reason, row.held_at = held, None if held is None else self._core.now()
+            row.revision += 1
+            return Change(app=row, action=self._action(actor, verb, app, held or reason))
+
+        await self._core.transact(Load(app=app), work)
+
+    def _action(self, actor: Actor, verb: str, target: str, reason: str | None) -> ActionRow:
+        return ActionRow(self._core.now(), str(actor), actor.claimed, verb, target, reason, None, "applied", "")
+
+    async def _change(  # noqa: PLR0913 - the parts of one change
+        self,
+        app: str,
+        account: str,
+        actor: Actor,
+        verb: str,
+        work: Callable[[ParentRow], None],
+        *,
+        may_be_absent: bool = False,
+        reason: str | None = None,
+    ) -> AppAccount:
+        await self._authorized(actor, account, verb, app)
+
+        def run(found: Snapshot) -> Change:
+            if found.app is None:
+                msg = f"no app is called {app[:80]!r}"
+                raise NotFound(msg)
+            parent = found.parent
+            if parent is None or parent.removed_at is not None:
+                if not may_be_absent:
+                    msg = "the app is not installed on this account"
+                    raise NotFound(msg)
+                definition = App.from_document(found.app.document)
+                parent = new_parent(found.app, definition, account, self._core.now(), parent)
+            else:
+                parent.revision += 1
+            work(parent)
+            target = f"{app}/{account}"
+            return Change(
+                parent=parent,
+                action=self._action(actor, verb, target, reason),
+                result=parent_view(found.app, parent),
+            )
+
+        change = await self._core.transact(Load(app=app, account=account), run)
+        if not isinstance(change.result, AppAccount):
+            raise Conflict
+        return change.result
+
+    async def _authorized(self, actor: Actor, account: str, verb: str, app: str) -> None:
+        if actor.kind is ActorKind.ADMIN:
+            listing = await self._core.accounts_of(actor)
+            if not any(known.id == account for known in listing):
+                msg = "only an admin of the account may do this"
+                raise PermissionDenied(msg)
+        elif actor.kind not in (ActorKind.SYSTEM, ActorKind.OPERATOR):
+            msg = "only an admin of the account, an operator or the platform may do this"
+            raise PermissionDenied(msg)
+        await self._core.ask_policy(actor, verb, None)
+        if verb in {"install", "update", "uninstall"}:
+            objection = await self._core.ask_veto(verb, app, account, actor)
+            if objection is not None:
+                msg = f"the app vetoed it: {objection}"
+                raise TransitionRefused(msg)
+
+
+def _install(row: ParentRow) -> None:
+    """Nothing beside the row itself."""
+    del row

@@ -1,0 +1,82 @@
+"""The pure decision: the same call serves sending, preview, explanation, replay, sweeps and tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from grantflow._compile import Alternative, Definition
+from grantflow._model import Obstacle
+from grantflow_machines import EventRule, Facts, Instant, No
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The event happens: the row goes to `target` and the rule's effects follow."""
+
+    target: str
+    rule: EventRule
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The event does not happen, and why."""
+
+    why: str
+    obstacles: tuple[Obstacle, ...] = ()
+    nearest: str | None = None
+    available_at: Instant | None = None
+
+
+def choose(definition: Definition, state: str, event: str, facts: Facts) -> str | None:
+    """The target, or None; the hot path, without an explanation."""
+    cell = definition.cells.get((state, event))
+    if cell is None:
+        return None
+    for alternative in cell:
+        for guard in alternative.guards:
+            if not guard.check(facts):
+                break
+        else:
+            return alternative.target
+    return None
+
+
+def decide(definition: Definition, state: str, event: str, facts: Facts) -> Accepted | Refused:
+    """Decide one event on one row; never raises for an event or state that does not exist."""
+    target = choose(definition, state, event, facts)
+    if target is not None:
+        return Accepted(target, definition.events[event])
+    return _refusal(definition, state, event, facts)
+
+
+def _refusal(definition: Definition, state: str, event: str, facts: Facts) -> Refused:
+    if event not in definition.events:
+        near = get_close_matches(event, definition.events, n=1, cutoff=0.0)
+        nearest = near[0] if near else None
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        return Refused(f"no event is called {event!r}{hint}", (), nearest)
+    cell = definition.cells.get((state, event))
+    if cell is None:
+        sources = [source for source, name in definition.cells if name == event]
+        return Refused(f"{event} does not happen in {state}, only in {', '.join(sources)}")
+    closest = min((_obstacles(alternative, facts) for alternative in cell), key=_distance)
+    whys = "; ".join(obstacle.why for obstacle in closest)
+    waits = [obstacle.available_at for obstacle in closest]
+    only_time = all(instant is not None for instant in waits)
+    return Refused(whys, closest, None, max(i for i in waits if i is not None) if only_time else None)
+
+
+def _distance(obstacles: tuple[Obstacle, ...]) -> tuple[bool, int]:
+    return any(obstacle.is_role for obstacle in obstacles), len(obstacles)
+
+
+def _obstacles(alternative: Alternative, facts: Facts) -> tuple[Obstacle, ...]:
+    found = []
+    for name, guard in zip(alternative.names, alternative.guards, strict=True):
+        answer = guard.check(facts)
+        if isinstance(answer, No):
+            found.append(Obstacle(name, answer.why, guard.is_role, answer.available_at, answer.missing))
+        elif not answer:
+            found.append(Obstacle(name, f"refused unless {guard.sentence}", guard.is_role))
+    return tuple(found)

@@ -1,0 +1,584 @@
+"""The engine: wires the rooms and is the door for installations and people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from grantflow import _journey, _send, _sweep
+from grantflow._app import App, AppKind
+from grantflow._apps import Apps
+from grantflow._clock import SystemClock, maybe_datetime, span, to_datetime
+from grantflow._config import Settings
+from grantflow._core import Core
+from grantflow._filter import parse, quoted
+from grantflow._keys import KeyRing
+from grantflow._ledger import Ledger
+from grantflow._model import (
+    Attempt,
+    ConsentForm,
+    Counts,
+    Directory,
+    Explanation,
+    Guidance,
+    Installation,
+    Matches,
+    Page,
+    Policy,
+    Returned,
+    Sent,
+    SweepReport,
+    TransitionRecord,
+    Veto,
+    Window,
+)
+from grantflow._notices import Courier, Subscriber
+from grantflow._ops import Ops
+from grantflow._ports import Clock, Listed
+from grantflow._requests import checked_name
+from grantflow._rows import Change, Load, Snapshot
+from grantflow._store import open_store
+from grantflow._transition import CLOCK_ACTOR
+from grantflow._view import guidance, installed_version, view, view_listed
+from grantflow.errors import BadInput, Conflict, NotFound, TransitionRefused
+from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
+
+BOUND = 10_001
+"""Bounded counts stop here."""
+MAX_PAGE = 1_000
+
+
+class Engine:
+    """Installations and people. `engine.apps`, `engine.ledger` and `engine.ops` are its other doors.
+
+    Verbs take an installation's id, or the natural key: app, `account=`, `subject=`, `label=`. Everything else is
+    named. Each verb is one transaction: nothing is written when it raises. Times come from the engine's clock.
+    """
+
+    def __init__(self, core: Core, courier: Courier) -> None:
+        self._core = core
+        self._courier = courier
+        self._brake = _sweep.Brake()
+        self._earliest: Instant | None = None
+        self._on_earlier: list[Callable[[datetime], None]] = []
+        self.apps = Apps(core, self._remove_children)
+        self.ledger = Ledger(core)
+        self.ops = Ops(core, self._brake)
+        core.after_commit.extend((courier.committed, self._committed))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(  # noqa: PLR0913 - the engine's settings, each a keyword
+        cls,
+        database: str,
+        *,
+        keys: KeyRing | None = None,
+        directory: Directory | None = None,
+        policy: Policy | None = None,
+        veto: Veto | None = None,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+        charts: Mapping[str, type[LifecycleChart]] | None = None,
+    ) -> AsyncIterator[Engine]:
+        """Open an engine on a database; an empty one is created, another schema is refused.
+
+        Args:
+            database: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+            keys: Seals the `state` of authorization requests; without keys such a request is refused.
+            directory: async (Actor) → accounts of that person; asked for every list, choice and consent.
+            policy: (actor, verb, installation) → True or a Refusal; may only forbid what the machine allows.
+            veto: async (verb, app, account, actor) → a message, or None; asked before an admin's install, update
+                and uninstall.
+            clock: Where time comes from; the machine's clock by default.
+            settings: Spans and bounds.
+            charts: App kind → chart, for a host's own lifecycle.
+
+        Raises:
+            SchemaMismatch: the file was written by another version of the schema.
+            DatabaseError: the file cannot be opened.
+            ConfigurationError: a setting or the URL is malformed.
+        """
+        clock, settings = clock or SystemClock(), settings or Settings()
+        core = Core(
+            store=None,  # type: ignore[arg-type]  # filled in on the next line, which needs the core's clock
+            clock=clock,
+            settings=settings,
+            keys=keys or KeyRing(),
+            charts=dict(charts or CHARTS),
+            directory=directory,
+            policy=policy,
+            veto=veto,
+        )
+        core.store = await open_store(database, settings, core.now())
+        courier = Courier(core)
+        try:
+            yield cls(core, courier)
+        finally:
+            await courier.close()
+            await core.store.close()
+
+    # -- people ---------------------------------------------------------------------------------
+    async def authorize(  # noqa: PLR0913 - the parameters of an authorization request
+        self,
+        app: str,
+        *,
+        actor: Actor,
+        subject: Actor | str | None = None,
+        account: str | None = None,
+        label: str = "default",
+        entry_point: str = "",
+        redirect_uri: str | None = None,
+        scope: str | None = None,
+        state: str | None = None,
+        code_challenge: str | None = None,
+    ) -> Attempt:
+        """Open an authorization window; needs no installation yet. Source: S-05, S-06.
+
+        A live grant goes on working beside it. At most five attempts of an installation are open; the oldest is
+        superseded. With `account=` the account is fixed; without it the person picks one.
+
+        Raises:
+            PermissionDenied: this actor may not authorize for this subject.
+            InvalidRequest, InvalidScope: the request is not in order.
+            NotFound: no such app.
+        """
+        return await _journey.begin(
+            self._core,
+            app,
+            actor,
+            subject=_subject(subject),
+            account=account,
+            label=label,
+            entry_point=entry_point,
+            redirect_uri=redirect_uri,
+            scope=scope,
+            state=state,
+            code_challenge=code_challenge,
+        )
+
+    async def reauthorize(  # noqa: PLR0913 - the parameters of an authorization request
+        self,
+        installation: str,
+        *,
+        actor: Actor,
+        entry_point: str = "",
+        redirect_uri: str | None = None,
+        scope: str | None = None,
+        state: str | None = None,
+        code_challenge: str | None = None,
+    ) -> Attempt:
+        """Open a window for an existing installation: only its own account can be chosen. Source: S-32, S-36.
+
+        Raises as `authorize`.
+        """
+        return await _journey.begin(
+            self._core,
+            "",
+            actor,
+            installation=installation,
+            entry_point=entry_point,
+            redirect_uri=redirect_uri,
+            scope=scope,
+            state=state,
+            code_challenge=code_challenge,
+        )
+
+    async def window(self, attempt: str, *, actor: Actor) -> Window:
+        """What the authorization window shows: the app, and this person's accounts. Source: S-07 … S-11, S-22.
+
+        For an external app and a person with exactly one account the account is selected by this call and `form` is
+        set.
+
+        Raises:
+            NotFound: the attempt does not exist or is another person's.
+            TransitionRefused: the attempt is over.
+            DirectoryUnavailable: the host's directory did not answer; nothing was written.
+        """
+        return await _journey.window(self._core, attempt, actor)
+
+    async def select_account(self, attempt: str, account: str, *, actor: Actor) -> ConsentForm:
+        """Continue with one account; finds or creates the installation. Source: S-11, S-21.
+
+        Raises:
+            TransitionRefused: the account is not this person's, or not one this attempt may choose.
+            NotFound: the attempt does not exist or is another person's.
+        """
+        return await _journey.select_account(self._core, attempt, account, actor)
+
+    async def form(self, attempt: str, *, actor: Actor) -> ConsentForm:
+        """The consent form again, for an attempt whose account is chosen. Source: S-13 … S-16."""
+        return await _journey.consent_form(self._core, attempt, actor)
+
+    async def agree(self, attempt: str, *, actor: Actor, scopes: Sequence[str] | None = None) -> Returned:
+        """Consent to everything on the form, or to `scopes` of it; a code goes to the app. Source: S-17, S-24, S-25.
+
+        Raises:
+            TransitionRefused: a required scope is missing, the time is over, or the account is no longer theirs.
+        """
+        return await _journey.agree(self._core, attempt, actor, scopes)
+
+    async def cancel(self, attempt: str, *, actor: Actor) -> Returned:
+        """Cancel on any page: the attempt ends, no grant changes. Source: S-12."""
+        return await _journey.give_up(self._core, attempt, actor, event="cancel")
+
+    async def refuse(self, attempt: str, *, actor: Actor) -> Returned:
+        """Refuse the scopes: the attempt ends, no grant changes. Source: S-26."""
+        return await _journey.give_up(self._core, attempt, actor, event="refuse")
+
+    # -- installations --------------------------------------------------------------------------
+    async def install(
+        self, app: str, *, account: str, actor: Actor, subject: Actor | str | None = None, label: str = "default"
+    ) -> Installation:
+        """An unauthorized installation, put there by an admin or by its own subject. Source: S-01.
+
+        An admin's call also puts the app on the account. An installation that exists comes back as it is.
+
+        Raises:
+            PermissionDenied: the actor is neither an admin of the account nor the subject.
+            TransitionRefused: the app vetoed it, or an agent-level app is not on this account yet.
+        """
+        checked_name(account, "account")
+        checked_name(label, "label")
+        _, known = await self._core.app(app)
+        owner = None
+        if known.kind is not AppKind.ACCOUNT:
+            owner = checked_name(_subject(subject) if subject is not None else actor.id, "subject")
+        by_admin = actor.kind in (ActorKind.ADMIN, ActorKind.SYSTEM)
+        if by_admin:
+            await self.apps.install(app, account, actor=actor)
+        elif known.kind is AppKind.ACCOUNT or owner != actor.id:
+            await self.apps.install(app, account, actor=actor)
+        load = Load(natural=(app, account, owner, label))
+
+        def work(found: Snapshot) -> Change:
+            if found.installation is not None:
+                return Change()
+            parent = None
+            if found.parent is None or found.parent.removed_at is not None:
+                if known.kind is AppKind.AGENT or found.app is None:
+                    msg = f"{known.name} is not installed on this account"
+                    raise TransitionRefused(msg, hint="ask an admin of the account to install it")
+                parent = _journey.new_parent(found.app, known, account, self._core.now(), found.parent)
+            draft = _journey.new_row(self._core, found, account, owner, label, actor)
+            draft.change.parent = parent
+            return draft.change
+
+        await self._core.transact(load, work)
+        return await self._view(load)
+
+    async def get(
+        self,
+        installation: str,
+        *,
+        account: str | None = None,
+        subject: Actor | str | None = None,
+        label: str = "default",
+    ) -> Installation:
+        """One installation in its effective state: the deadline counts though no sweep ever ran. Source: S-30, S-31.
+
+        Raises NotFound.
+        """
+        return await self._view(_target(installation, account, subject, label))
+
+    async def can_use(self, installation: Installation, actor: Actor) -> bool:
+        """Whether an actor may use an installation now. Source: S-03."""
+        current = await self.get(installation.id)
+        if not current.usable:
+            return False
+        if current.kind != AppKind.ACCOUNT.value:
+            return actor.id == current.subject
+        listing = await self._core.accounts_of(actor)
+        here = any(known.id == current.account for known in listing)
+        return here and (actor.kind is ActorKind.ADMIN or current.available)
+
+    async def find(self, filter: str = "", *, after: str | None = None, limit: int = 100, back: bool = False) -> Page:  # noqa: A002 - the field's word
+        """Installations that match a filter, by keyset: no page number, no offset.
+
+        Args:
+            filter: For example `state:active expires:<7d app:crm-*`; see `grantflow list --help`. States are the
+                stored ones; rows come back in their effective state.
+            after: `next_after` of the page before; with `back=True` the page before that cursor.
+            limit: 1 to 1,000 rows.
+
+        Raises:
+            FilterSyntaxError: the filter cannot be read; `caret` shows where.
+            BadInput: the cursor or the limit is malformed.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            msg = f"limit lies between 1 and {MAX_PAGE}"
+            raise BadInput(msg)
+        now = self._core.now()
+        query = parse(filter, now)
+        rows = await self._core.store.find(query, now, after=after, limit=limit + 1, back=back)
+        more, rows = len(rows) > limit, (rows[1:] if back and len(rows) > limit else rows[:limit])
+        items = tuple([await self._listed(row, now) for row in rows])
+        cursor = query.cursor(rows[-1].installation) if rows and (more or back) else None
+        return Page(items, cursor)
+
+    async def count(self, filter: str = "") -> Matches:  # noqa: A002 - the field's word
+        """How many installations match, counted up to 10,001."""
+        now = self._core.now()
+        found = await self._core.store.count(parse(filter, now), now, BOUND)
+        return Matches(min(found, BOUND), exact=found < BOUND)
+
+    async def counts(self) -> Counts:
+        """Installations per stored state, from maintained counters, and how many are overdue."""
+        by_app: dict[str, dict[str, int]] = {}
+        by_state: dict[str, int] = {}
+        for key, state, count in await self._core.store.counts():
+            by_app.setdefault(key, {})[state] = count
+            by_state[state] = by_state.get(state, 0) + count
+        return Counts(by_state, by_app, await self._core.store.overdue(self._core.now(), BOUND))
+
+    async def horizon(self, *, spans: int = 12, length: timedelta = timedelta(days=30)) -> list[tuple[datetime, int]]:
+        """How many live grants end in each coming span: (start of the span, rows)."""
+        now = self._core.now()
+        edges = [now + index * span(length) for index in range(spans + 1)]
+        counted = await self._core.store.horizon(edges)
+        return [(to_datetime(start), count) for start, count in zip(edges, counted, strict=False)]
+
+    async def history(
+        self, installation: str, *, limit: int = 100, before: int | None = None
+    ) -> tuple[TransitionRecord, ...]:
+        """Recorded transitions, newest first, below version `before`. Raises NotFound."""
+        row = (await self._snapshot(Load(installation=installation))).installation
+        assert row is not None
+        return tuple(
+            TransitionRecord(
+                found.version,
+                found.source,
+                found.event,
+                found.target,
+                found.actor,
+                to_datetime(found.at),
+                found.reason,
+                bool(found.forced),
+                found.run_id,
+                found.idempotency_key,
+            )
+            for found in await self._core.store.history(row.pk, limit, before)
+        )
+
+    async def attempts(self, installation: str, *, limit: int = 20) -> tuple[Attempt, ...]:
+        """Attempts of an installation, newest first; without their secrets."""
+        found = await self._snapshot(Load(installation=installation))
+        assert found.installation is not None
+        assert found.app is not None
+        app = App.from_document(found.app.document)
+        rows = await self._core.store.attempts(found.installation.pk, limit)
+        return tuple(_journey.attempt_view(row, app, installation) for row in rows)
+
+    async def guidance(
+        self,
+        installation: str,
+        *,
+        viewer: Actor,
+        account: str | None = None,
+        subject: Actor | str | None = None,
+        label: str = "default",
+    ) -> Guidance:
+        """What to show one viewer: AUTHORIZE, REAUTHORIZE or nothing, who may act, and where. Source: S-04, S-33, S-34.
+
+        With a natural key it also answers where there is no installation yet.
+        """
+        target = _target(installation, account, subject if subject is not None else viewer, label)
+        found = await self._core.store.load(target)
+        if found.app is None:
+            msg = "there is no such installation or app"
+            raise NotFound(msg)
+        app, definition = App.from_document(found.app.document), self._core.definition(found.app.kind)
+        running = installed_version(app, found.parent)
+        place = found.installation.account if found.installation is not None else account
+        current = None
+        if found.installation is not None:
+            current = view(found, definition, self._core.settings, self._core.now())
+        listing = await self._core.listing(viewer)
+        admin = any(known.id == place and known.role == "admin" for known in listing)
+        return guidance(app, running, definition, current, viewer, account=place, is_account_admin=admin)
+
+    async def explain(
+        self, installation: str, event: str, *, actor: Actor, payload: Mapping[str, object] | None = None
+    ) -> Explanation:
+        """Why an event would happen now, or why not: guard by guard, and from when. Writes nothing."""
+        asked = _send.Asked(event, actor, payload or {})
+        found = await self._snapshot(Load(installation=installation, consents_of=actor))
+        await self._prepare(asked, found)
+        return _send.explain(self._core.draft(found), asked)
+
+    async def send(  # noqa: PLR0913 - the parts of one event
+        self,
+        installation: str,
+        event: str,
+        *,
+        actor: Actor,
+        account: str | None = None,
+        subject: Actor | str | None = None,
+        label: str = "default",
+        payload: Mapping[str, object] | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Bring one event from outside: suspend, disconnect, uninstall, revoked_upstream, cancel …
+
+        Args:
+            payload: `attempt` names the attempt for cancel and refuse; otherwise the actor's latest open one is meant.
+            idempotency_key: The same key on the same installation answers with the first result and writes nothing.
+
+        Raises:
+            UnknownEvent: there is no such event; the hint names the nearest.
+            EngineOnly: the event carries what only the engine can know.
+            TransitionRefused: the machine refuses it; `explanation` says why, and from when.
+            PermissionDenied: the host's policy says no.
+            Conflict: somebody else changed the row first, again and again.
+        """
+        load = _target(installation, account, subject, label)
+        load = Load(
+            installation=load.installation, natural=load.natural, consents_of=actor, idempotency_key=idempotency_key
+        )
+        asked = _send.Asked(event, actor, payload or {}, reason, idempotency_key)
+        if self._core.policy is not None or self._core.veto is not None or self._needs_directory(actor):
+            found = await self._snapshot(load)
+            await self._prepare(asked, found)
+            if self._core.policy is not None:
+                await self._core.ask_policy(actor, event, self._seen(found))
+        change = await _send.send(self._core, load, asked)
+        if not change.transitions:
+            return await self._replayed(load, asked, change)
+        assert isinstance(change.result, Snapshot)
+        return Sent(self._seen(change.result), change.transitions[-1].version, change.transitions[-1].target)
+
+    def _needs_directory(self, actor: Actor) -> bool:
+        return self._core.directory is not None and actor.kind not in (
+            ActorKind.SYSTEM,
+            ActorKind.APP,
+            ActorKind.OPERATOR,
+        )
+
+    async def _prepare(self, asked: _send.Asked, found: Snapshot) -> None:
+        asked.listing = await self._core.listing(asked.actor)
+        if found.app is None or found.installation is None or self._core.veto is None:
+            return
+        rule = self._core.definition(found.app.kind).events.get(asked.event)
+        if rule is not None and rule.vetoable:
+            asked.veto = await self._core.ask_veto(
+                asked.event, found.app.key, found.installation.account, asked.actor
+            )
+
+    async def _replayed(self, load: Load, asked: _send.Asked, change: Change) -> Sent:
+        assert isinstance(change.result, tuple)
+        row, version = change.result
+        first = (await self._core.store.history(row.pk, 1, version + 1))[0]
+        if first.event != asked.event:
+            msg = f"the idempotency key was already used for {first.event}"
+            raise Conflict(msg, hint="use a fresh key for every event")
+        return Sent(await self._view(load), version, first.target, replayed=True)
+
+    async def suspend(self, installation: str, *, actor: Actor, reason: str) -> Installation:
+        """Stop the app for one installation without touching its grant."""
+        return (await self.send(installation, "suspend", actor=actor, reason=reason)).installation
+
+    async def unsuspend(self, installation: str, *, actor: Actor) -> Installation:
+        """Lift a suspension; only the side that suspended may."""
+        return (await self.send(installation, "unsuspend", actor=actor)).installation
+
+    async def disconnect(self, installation: str, *, actor: Actor) -> Installation:
+        """The owner withdraws the grant: secrets are wiped, consents are void."""
+        return (await self.send(installation, "disconnect", actor=actor)).installation
+
+    async def uninstall(self, installation: str, *, actor: Actor) -> Installation:
+        """Take one installation off; the tombstone stays and accepts nothing."""
+        return (await self.send(installation, "uninstall", actor=actor)).installation
+
+    async def _remove_children(self, app: str, account: str, actor: Actor) -> int:
+        removed = 0
+        query = f"app:{quoted(app)} account={quoted(account)}"
+        while True:
+            page = await self.find(query, limit=200)
+            if not page.items:
+                return removed
+            for child in page.items:
+                await self._core.transact(Load(installation=child.id), self._removal(actor))
+                removed += 1
+
+    def _removal(self, actor: Actor) -> Callable[[Snapshot], Change]:
+        def work(found: Snapshot) -> Change:
+            draft = self._core.draft(found)
+            if not draft.definition.states[draft.state].final:
+                draft.apply("parent_removed", draft.facts(actor))
+            return draft.change
+
+        return work
+
+    # -- time -----------------------------------------------------------------------------------
+    async def sweep(self, *, limit: int | None = None, progress: _sweep.Progress | None = None) -> SweepReport:
+        """Bring every timer that is due: attempts whose time is over, grants past their deadline. Source: S-29 … S-31.
+
+        Runs in chunks of a few milliseconds between other writes; twice is once; never early. Apps that the brake
+        holds are named in the report and wait for `ops.release_sweep`.
+        """
+        report = await _sweep.sweep(self._core, self._brake, limit=limit, progress=progress)
+        self._earliest = None
+        return report
+
+    async def next_due(self) -> datetime | None:
+        """When the clock must next look, or None when nothing waits."""
+        self._earliest = await self._core.store.next_due(None)
+        return maybe_datetime(self._earliest)
+
+    def on_due_earlier(self, callback: Callable[[datetime], None]) -> Callable[[], None]:
+        """Call back when a write of this process makes something due earlier than all known before."""
+        self._on_earlier.append(callback)
+        return lambda: self._on_earlier.remove(callback)
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Receive notices after their commit, at least once; a callback that raises gets them again."""
+        return self._courier.subscribe(callback)
+
+    async def drain_notices(self) -> None:
+        """Wait until subscribers have received what the outbox holds."""
+        await self._courier.drain()
+
+    def _committed(self, change: Change) -> None:
+        due = [attempt.expires_at for attempt in change.new_attempts]
+        if change.installation is not None and change.installation.due_at is not None:
+            due.append(change.installation.due_at)
+        if not due or not self._on_earlier:
+            return
+        earliest = min(due)
+        if self._earliest is None or earliest < self._earliest:
+            self._earliest = earliest
+            for callback in list(self._on_earlier):
+                callback(to_datetime(earliest))
+
+    # -- inside ---------------------------------------------------------------------------------
+    async def _snapshot(self, load: Load) -> Snapshot:
+        found = await self._core.store.load(load)
+        if found.app is None or found.installation is None:
+            msg = "there is no such installation"
+            raise NotFound(msg)
+        return found
+
+    async def _view(self, load: Load) -> Installation:
+        return self._seen(await self._snapshot(load))
+
+    def _seen(self, found: Snapshot) -> Installation:
+        assert found.app is not None
+        definition = self._core.definition(found.app.kind)
+        return view(found, definition, self._core.settings, self._core.now())
+
+    async def _listed(self, row: Listed, now: Instant) -> Installation:
+        due = row.installation.due_at
+        if due is not None and due <= now and not row.installation.quarantined:
+            return await self._view(Load(installation=row.installation.public_id))
+        return view_listed(row, self._core.definition(row.app.kind), now)
+
+
+def _target(installation: str, account: str | None, subject: Actor | str | None, label: str) -> Load:
+    if account is None:
+        return Load(installation=checked_name(installation, "installation"))
+    return Load(natural=(installation, account, _subject(subject), label))
+
+
+def _subject(subject: Actor | str | None) -> str | None:
+    return subject.id if isinstance(subject, Actor) else subject

@@ -1,0 +1,225 @@
+"""`engine.ops`: what operators do, previewed first, with a reason, on the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grantflow import _journey, _sweep
+from grantflow._clock import to_datetime
+from grantflow._core import Core, facts_for
+from grantflow._model import Held, OperatorAction, Plan, PlannedMove, Returned
+from grantflow._ports import Work
+from grantflow._requests import checked_name
+from grantflow._rows import ActionRow, Change, Load, Snapshot
+from grantflow._sweep import Brake
+from grantflow._transition import Draft
+from grantflow.errors import BadInput, NotFound, PermissionDenied, PlanOutdated, TransitionRefused
+from grantflow_machines import Actor, ActorKind, Effect
+
+_MIN_REASON = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPreview:
+    """What a sweep would do now."""
+
+    due: dict[str, int]
+    """Deadlines that have passed, per app."""
+    overdue: int
+    held: tuple[Held, ...]
+
+
+class Ops:
+    """Operators' verbs; reached as `engine.ops`."""
+
+    def __init__(self, core: Core, brake: Brake) -> None:
+        self._core = core
+        self._brake = brake
+
+    async def preview_force(
+        self, installation: str, *, to: str, actor: Actor, reason: str, without_side_effects: bool = False
+    ) -> Plan:
+        """What forcing an installation into another state would do; nothing is locked or written but the audit.
+
+        Args:
+            installation: Its id.
+            to: The target state's value, for example `refresh-expired`.
+            actor: An operator.
+            reason: At least 8 characters, kept for ever.
+            without_side_effects: No notices go out.
+
+        Raises:
+            TransitionRefused: the machine refuses it; the refusal is on the record.
+            PermissionDenied: the actor is no operator, or the policy says no; on the record too.
+            BadInput: the reason is too short or the state is unknown.
+            NotFound: there is no such installation.
+        """
+        await self._allowed(actor, "force", installation, reason)
+        found = await self._core.store.load(Load(installation=installation))
+        seen = None if found.installation is None else found.installation.version
+        try:
+            move = self._planned(found, to, actor, reason)
+        except TransitionRefused as error:
+            await self._record(actor, "force", installation, reason, seen, "refused", f"to {to[:80]}: {error}")
+            raise
+        fingerprint = self._core.definition(found.app.kind if found.app else "").fingerprint
+        await self._record(actor, "force", installation, reason, seen, "previewed", f"to {to}")
+        return Plan("force", actor, reason, fingerprint, (move,), (), without_side_effects)
+
+    def _planned(self, found: Snapshot, to: str, actor: Actor, reason: str) -> PlannedMove:
+        draft = self._core.draft(found)
+        row = found.installation
+        assert row is not None
+        version, source = draft.change.expected_version or 0, draft.state
+        _force(draft, to, actor, reason, quiet=False)
+        return PlannedMove(row.public_id, version, source, to, _effects(draft), _irreversible(draft))
+
+    async def apply(self, plan: Plan) -> tuple[str, ...]:
+        """Carry a plan out; returns the ids that moved. The only way to run one.
+
+        Raises:
+            PlanOutdated: a row moved since the plan was made; that row is not written.
+            TransitionRefused, PermissionDenied: as in the preview.
+        """
+        moved = []
+        for move in plan.moves:
+            await self._allowed(plan.actor, plan.verb, move.installation, plan.reason)
+            try:
+                await self._core.transact(Load(installation=move.installation), self._work(plan, move))
+            except (PlanOutdated, TransitionRefused) as error:
+                detail = f"to {move.target}: {error}"
+                await self._record(
+                    plan.actor, plan.verb, move.installation, plan.reason, move.version, "refused", detail
+                )
+                raise
+            moved.append(move.installation)
+        return tuple(moved)
+
+    def _work(self, plan: Plan, move: PlannedMove) -> Work:
+        def work(found: Snapshot) -> Change:
+            row = found.installation
+            if row is None:
+                msg = "there is no such installation"
+                raise NotFound(msg)
+            if row.version != move.version:
+                msg = f"the installation moved from version {move.version} to {row.version}, now {row.state}"
+                raise PlanOutdated(msg)
+            draft = self._core.draft(found)
+            if draft.definition.fingerprint != plan.fingerprint:
+                msg = "the machine changed since the plan was made"
+                raise PlanOutdated(msg)
+            _force(draft, move.target, plan.actor, plan.reason, quiet=plan.without_side_effects)
+            draft.change.action = self._row(
+                plan.actor, plan.verb, move.installation, plan.reason, move.version, "applied", f"to {move.target}"
+            )
+            return draft.change
+
+        return work
+
+    async def force(self, installation: str, *, to: str, actor: Actor, reason: str) -> Plan:
+        """Preview and apply in one go, for scripts; the plan that was applied comes back."""
+        plan = await self.preview_force(installation, to=to, actor=actor, reason=reason)
+        await self.apply(plan)
+        return plan
+
+    async def cancel_attempt(self, attempt: str, *, actor: Actor, reason: str) -> Returned:
+        """Close a person's open attempt for them; no grant is touched."""
+        await self._allowed(actor, "cancel-attempt", attempt, reason)
+        done = await _journey.give_up(self._core, attempt, actor, event="cancel", reason=reason)
+        await self._record(actor, "cancel-attempt", attempt, reason, None, "applied", "")
+        return done
+
+    async def preview_sweep(self) -> SweepPreview:
+        """What a sweep would do now, and what its brake would hold."""
+        now = self._core.now()
+        due = {key: count for _, key, count in await self._core.store.due_by_app(now)}
+        return SweepPreview(
+            due, await self._core.store.overdue(now, 10_001), await _sweep.held_apps(self._core, self._brake, now)
+        )
+
+    async def release_sweep(self, app: str, *, actor: Actor, reason: str) -> None:
+        """Let the next sweep expire an app's rows though the brake holds them."""
+        await self._allowed(actor, "release-sweep", app, reason)
+        await self._core.app(app)
+        self._brake.released.add(app)
+        await self._record(actor, "release-sweep", app, reason, None, "applied", "")
+
+    async def actions(self, *, limit: int = 100, before: int | None = None) -> Sequence[tuple[int, OperatorAction]]:
+        """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on."""
+        rows = await self._core.store.actions(limit, before)
+        return [
+            (
+                key,
+                OperatorAction(
+                    to_datetime(row.at),
+                    row.actor,
+                    bool(row.claimed),
+                    row.verb,
+                    row.target,
+                    row.reason,
+                    row.version_seen,
+                    row.outcome,
+                    row.detail,
+                ),
+            )
+            for key, row in rows
+        ]
+
+    async def _allowed(self, actor: Actor, verb: str, target: str, reason: str) -> None:
+        checked_name(reason, "reason")
+        if len(reason.strip()) < _MIN_REASON:
+            msg = f"a reason has at least {_MIN_REASON} characters"
+            raise BadInput(msg)
+        try:
+            if actor.kind is not ActorKind.OPERATOR:
+                msg = "only an operator may do this"
+                raise PermissionDenied(msg)
+            await self._core.ask_policy(actor, verb, None)
+        except PermissionDenied as error:
+            await self._record(actor, verb, target, reason, None, "refused", str(error))
+            raise
+
+    def _row(  # noqa: PLR0913 - the columns of an action
+        self, actor: Actor, verb: str, target: str, reason: str, seen: int | None, outcome: str, detail: str
+    ) -> ActionRow:
+        now = self._core.now()
+        return ActionRow(now, str(actor), actor.claimed, verb, target[:200], reason, seen, outcome, detail[:1000])
+
+    async def _record(  # noqa: PLR0913 - the columns of an action
+        self, actor: Actor, verb: str, target: str, reason: str, seen: int | None, outcome: str, detail: str
+    ) -> None:
+        row = self._row(actor, verb, target, reason, seen, outcome, detail)
+        await self._core.transact(Load(), lambda _: Change(action=row))
+
+
+def _force(draft: Draft, to: str, actor: Actor, reason: str, *, quiet: bool) -> None:
+    event = draft.definition.event_with(Effect.FORCED)
+    if to not in draft.definition.states:
+        msg = f"no state is called {to[:80]!r}"
+        raise BadInput(msg, hint="states: " + ", ".join(draft.definition.states))
+    reachable = draft.definition.targets(event, draft.state)
+    if to not in reachable:
+        shown = ", ".join(reachable) or "nothing"
+        msg = f"from {draft.state} an operator can force {shown}; a step only a person can take is not forced"
+        raise TransitionRefused(msg, hint="send the person the authorization link instead")
+    draft.apply(event, facts_for(draft, actor, (), target=to, reason=reason), reason=reason, quiet=quiet)
+
+
+def _effects(draft: Draft) -> tuple[str, ...]:
+    change, told = draft.change, []
+    if change.changed_attempts:
+        told.append(f"closes {len(change.changed_attempts)} open attempt(s)")
+    if change.wipe_tokens:
+        told.append("wipes the stored credentials")
+    if change.void_consents:
+        told.append("voids earlier consents")
+    told.extend(f"sends the notice {notice.name}" for notice in change.notices)
+    if draft.row is not None:
+        told.append("has nothing due after it" if draft.row.due_at is None else "stays on the clock")
+    return tuple(told)
+
+
+def _irreversible(draft: Draft) -> bool:
+    final = draft.definition.states[draft.state].final
+    return final or (draft.change.wipe_tokens and draft.change.tokens is None)

@@ -1,0 +1,164 @@
+"""What the engine asks of the world: a store and a clock. Adapters promise what the docstrings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from grantflow._filter import Query
+from grantflow._rows import (
+    ActionRow,
+    AppRow,
+    AttemptRow,
+    Change,
+    InstallationRow,
+    Load,
+    OutboxRow,
+    ParentRow,
+    Snapshot,
+    TransitionRow,
+)
+from grantflow_machines import Instant
+
+Work = Callable[[Snapshot], Change]
+
+
+class Clock(Protocol):
+    """Time, injected everywhere."""
+
+    def now(self) -> datetime:
+        """Wall time, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never step back."""
+        ...
+
+
+@dataclass(slots=True)
+class Listed:
+    """One row of a list with what its view needs."""
+
+    installation: InstallationRow
+    app: AppRow
+    parent: ParentRow | None
+    attempts: int
+
+
+@dataclass(slots=True)
+class ChunkDone:
+    """What one chunk of a sweep did, row by row."""
+
+    changes: list[Change]
+    skipped: int
+    """Rows that were no longer due or that another writer had moved."""
+    quarantined: int
+    left: Sequence[int]
+    """Rows the time budget left for the next chunk."""
+
+
+class Store(Protocol):
+    """The one place rows live in.
+
+    Every write is one transaction: a `work` function receives what `Load` names, read inside the transaction, and
+    returns a Change that is written whole or not at all. `work` is pure and may be run again after a lost race.
+    What `work` raises is raised to the caller, and nothing is written.
+    """
+
+    async def transact(self, load: Load, work: Work) -> Change:
+        """Read, decide, write and commit.
+
+        Returns the change as written: `pk` fields of new rows are filled in. Raises Conflict when the compare-and-swap
+        fails (adapters with several writers run `work` again first), Quarantined for a row that cannot be understood,
+        DatabaseError and its leaves for the database.
+        """
+        ...
+
+    async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
+        """Run `work` over rows still due at `now`, in order, for at most about `budget` seconds, one commit.
+
+        A row that cannot be understood is quarantined and the others go on; a row whose `work` raises is skipped.
+        """
+        ...
+
+    async def close_lapsed_attempts(self, now: Instant, outcome: str) -> int:
+        """Close open attempts that belong to no installation and whose time is over; returns how many."""
+        ...
+
+    async def quarantine(self, pk: int, reason: str, now: Instant) -> None:
+        """Set a row aside with a reason; its original text is kept."""
+        ...
+
+    async def settle_notices(self, notices: Sequence[int], now: Instant) -> None:
+        """Mark notices as delivered."""
+        ...
+
+    async def load(self, load: Load) -> Snapshot:
+        """The same reading as in `transact`, outside a transaction."""
+        ...
+
+    async def parents(self, app_pk: int, accounts: Sequence[str]) -> dict[str, ParentRow]:
+        """Parents of one app on the named accounts."""
+        ...
+
+    async def apps(self) -> list[AppRow]:
+        """All apps, by key."""
+        ...
+
+    async def find(self, query: Query, now: Instant, *, after: str | None, limit: int, back: bool) -> list[Listed]:
+        """Rows that match, in the query's order, at most `limit`, strictly after (or before) a cursor."""
+        ...
+
+    async def count(self, query: Query, now: Instant, bound: int) -> int:
+        """How many rows match, counted no further than `bound`."""
+        ...
+
+    async def history(self, pk: int, limit: int, before: int | None) -> list[TransitionRow]:
+        """Transitions of one row, newest first, below a version."""
+        ...
+
+    async def counts(self) -> list[tuple[str, str, int]]:
+        """(app key, stored state, rows) from maintained counters; never reads installation rows."""
+        ...
+
+    async def overdue(self, now: Instant, bound: int) -> int:
+        """Rows whose due time has passed, from the due index alone, counted no further than `bound`."""
+        ...
+
+    async def due(self, now: Instant, limit: int) -> list[tuple[int, int]]:
+        """(pk, app pk) of rows due at `now`, earliest first."""
+        ...
+
+    async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
+        """(app pk, app key, rows whose grant deadline has passed) for every app that has any."""
+        ...
+
+    async def next_due(self, after: Instant | None) -> Instant | None:
+        """The earliest due instant, with `after` the earliest one beyond it."""
+        ...
+
+    async def horizon(self, edges: Sequence[Instant]) -> list[int]:
+        """Rows whose deadline lies in each span between two neighbouring edges; the last edge is excluded."""
+        ...
+
+    async def pending_notices(self, limit: int) -> list[tuple[int, str, OutboxRow]]:
+        """Undelivered notices, oldest first: (key, installation id, row)."""
+        ...
+
+    async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:
+        """Operator actions, newest first, below a key."""
+        ...
+
+    async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
+        """Attempts of one installation, newest first."""
+        ...
+
+    def pragmas(self) -> dict[str, str]:
+        """What the writing connection is set to, for tests and reports."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the database; safe to call twice."""
+        ...

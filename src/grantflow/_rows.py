@@ -1,0 +1,297 @@
+"""What the store and the decision core hand each other: plain rows, instants as integers.
+
+Field order is column order; a test holds these against the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from grantflow_machines import Actor, ActorKind, Instant, Step
+
+
+@dataclass(slots=True)
+class AppRow:
+    """One registered app; `document` is the JSON text of the public `App`."""
+
+    pk: int
+    public_id: str
+    key: str
+    kind: str
+    client_id: str
+    document: str
+    revision: int
+    held_by: str | None = None
+    held_reason: str | None = None
+    held_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class ParentRow:
+    """One app on one account."""
+
+    pk: int
+    app_pk: int
+    account: str
+    app_version: str
+    available: bool
+    revision: int
+    installed_at: Instant
+    removed_at: Instant | None = None
+    suspended_by: str | None = None
+    suspended_at: Instant | None = None
+    suspended_why: str | None = None
+
+
+@dataclass(slots=True)
+class InstallationRow:
+    """One installation: the row the machine lives in."""
+
+    pk: int
+    public_id: str
+    app_pk: int
+    account: str
+    subject_kind: str
+    subject_id: str
+    label: str
+    state: str
+    reason: str | None
+    version: int
+    generation: int
+    due_at: Instant | None
+    deadline_at: Instant | None
+    grant_revoked: bool
+    granted: str
+    identity: str | None
+    definition: str
+    definition_version: int
+    fingerprint: str
+    bucket: int
+    created_at: Instant
+    entered_at: Instant
+    updated_at: Instant
+    forced: bool = False
+    suspended_by: str | None = None
+    suspended_at: Instant | None = None
+    suspended_why: str | None = None
+    quarantined: bool = False
+
+
+@dataclass(slots=True)
+class AttemptRow:
+    """One attempt; it may live before its installation does."""
+
+    pk: int
+    public_id: str
+    app_pk: int
+    installation_pk: int | None
+    kind: str
+    step: int
+    actor_kind: str
+    actor_id: str
+    subject_kind: str
+    subject_id: str
+    label: str
+    account: str | None
+    entry_point: str
+    app_version: str
+    requested: str
+    agreed: str
+    client_id: str
+    redirect_uri: str
+    app_state: bytes | None
+    code_hash: bytes | None
+    code_challenge: str | None
+    binding_hash: bytes | None
+    family: str | None
+    created_at: Instant
+    expires_at: Instant
+    outcome: str | None = None
+    closed_at: Instant | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who opened it."""
+        return Actor(ActorKind(self.actor_kind), self.actor_id)
+
+    @property
+    def at(self) -> Step:
+        """How far it has come."""
+        return Step(self.step)
+
+
+@dataclass(slots=True)
+class ConsentRow:
+    """One consent, never overwritten; only its end is written later."""
+
+    app_pk: int
+    account: str
+    subject_kind: str
+    subject_id: str
+    actor_kind: str
+    actor_id: str
+    app_version: str
+    requested: str
+    approved: str
+    refused: str
+    given_at: Instant
+    voided_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class TokenRow:
+    """The token set of an installation."""
+
+    installation_pk: int
+    family: str
+    generation: int
+    scopes: str
+    issued_at: Instant
+    access_expires_at: Instant
+    refresh_expires_at: Instant | None
+    authorization_expires_at: Instant | None
+
+
+@dataclass(slots=True)
+class CredentialRow:
+    """One issued token, by its hash."""
+
+    hash: bytes
+    installation_pk: int
+    kind: str
+    family: str
+    generation: int
+    client_id: str
+    expires_at: Instant | None
+    spent_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class TransitionRow:
+    """One recorded transition."""
+
+    installation_pk: int
+    version: int
+    source: str | None
+    event: str
+    target: str
+    actor: str
+    at: Instant
+    reason: str | None
+    forced: bool
+    run_id: str | None
+    idempotency_key: str | None
+    fingerprint: str
+
+
+@dataclass(slots=True)
+class OutboxRow:
+    """One notice to deliver after the commit; `body` is JSON without secrets."""
+
+    installation_pk: int
+    name: str
+    version: int
+    at: Instant
+    body: str
+    delivered_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class ActionRow:
+    """What an operator did, tried or previewed."""
+
+    at: Instant
+    actor: str
+    claimed: bool
+    verb: str
+    target: str
+    reason: str | None
+    version_seen: int | None
+    outcome: str
+    detail: str
+
+
+@dataclass(slots=True)
+class QuarantineRow:
+    """A row that cannot be understood, set aside."""
+
+    installation_pk: int
+    reason: str
+    since: Instant
+    original: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one transaction wants to read first; exactly one way in is given."""
+
+    installation: str | None = None
+    natural: tuple[str, str, str | None, str] | None = None
+    """App key, account, subject id (None: the account itself), label."""
+    attempt: str | None = None
+    code_hash: bytes | None = None
+    credential: bytes | None = None
+    app: str | None = None
+    """App key, or client id behind `client:`."""
+    account: str | None = None
+    """With `attempt` or `app`: the account whose parent and installation are read too."""
+    consents_of: Actor | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What was read, all at one instant."""
+
+    app: AppRow | None = None
+    parent: ParentRow | None = None
+    installation: InstallationRow | None = None
+    attempts: list[AttemptRow] = field(default_factory=list)
+    """Open attempts of the installation, oldest first."""
+    attempt: AttemptRow | None = None
+    """The attempt asked for, open or closed."""
+    tokens: TokenRow | None = None
+    credential: CredentialRow | None = None
+    approved: frozenset[str] = frozenset()
+    replayed_version: int | None = None
+    """Version that the same idempotency key has already written."""
+    quarantined: str | None = None
+
+
+@dataclass(slots=True)
+class Change:
+    """What one transaction writes; an empty one writes nothing."""
+
+    installation: InstallationRow | None = None
+    expected_version: int | None = None
+    """None inserts the installation; a number is compared and swapped."""
+    touched: bool = False
+    """The row is written though nothing was recorded: a renewal moved its deadline."""
+    before: str | None = None
+    """State before, for the counters; None for a new row."""
+    transitions: list[TransitionRow] = field(default_factory=list)
+    new_attempts: list[AttemptRow] = field(default_factory=list)
+    changed_attempts: list[AttemptRow] = field(default_factory=list)
+    consents: list[ConsentRow] = field(default_factory=list)
+    void_consents: bool = False
+    tokens: TokenRow | None = None
+    wipe_tokens: bool = False
+    new_credentials: list[CredentialRow] = field(default_factory=list)
+    spent_credential: bytes | None = None
+    drop_credential: bytes | None = None
+    drop_access_before: Instant | None = None
+    """Access tokens that ended before this instant are forgotten."""
+    notices: list[OutboxRow] = field(default_factory=list)
+    app: AppRow | None = None
+    parent: ParentRow | None = None
+    action: ActionRow | None = None
+    result: object = None
+
+
+_SUBJECT_KINDS = {"account": "account", "agent": "agent"}
+
+
+def subject_of(kind: str, account: str, subject_id: str | None) -> tuple[str, str]:
+    """(subject kind, subject id) of an installation: an account-level one belongs to the account itself."""
+    subject_kind = _SUBJECT_KINDS.get(kind, "user")
+    return subject_kind, account if subject_kind == "account" or subject_id is None else subject_id

@@ -1,0 +1,157 @@
+"""Rows into snapshots: plain functions over a connection, for the writer's thread and the readers' alike."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from grantflow._app import scope_set
+from grantflow._rows import (
+    AppRow,
+    AttemptRow,
+    CredentialRow,
+    InstallationRow,
+    Load,
+    ParentRow,
+    Snapshot,
+    TokenRow,
+    subject_of,
+)
+from grantflow._store import _statements as sql
+
+_I = len(sql.INSTALLATION_COLUMNS)
+_A = _I + len(sql.APP_COLUMNS)
+_P = _A + len(sql.PARENT_COLUMNS)
+_T = _P + len(sql.TOKEN_COLUMNS)
+
+
+def snapshot_of(row: tuple[Any, ...] | None) -> Snapshot | None:
+    """A snapshot from one joined row."""
+    if row is None:
+        return None
+    return Snapshot(
+        app=AppRow(*row[_I:_A]),
+        parent=ParentRow(*row[_A:_P]) if row[_A] is not None else None,
+        installation=InstallationRow(*row[:_I]),
+        attempts=_attempts(row[_T]),
+        tokens=TokenRow(*row[_P:_T]) if row[_P] is not None else None,
+        replayed_version=row[_T + 1],
+        quarantined=row[_T + 2],
+    )
+
+
+def _attempts(text: str) -> list[AttemptRow]:
+    if text == "[]":
+        return []
+    found = []
+    for values in json.loads(text):
+        for position in sql.BLOB_POSITIONS:
+            values[position] = bytes.fromhex(values[position]) or None
+        found.append(AttemptRow(*values))
+    found.sort(key=lambda attempt: attempt.pk)
+    return found
+
+
+def load(conn: sqlite3.Connection, what: Load) -> Snapshot:
+    """Read what was asked for; parts that do not exist are None."""
+    if what.installation is not None:
+        found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_ID, (what.idempotency_key, what.installation)).fetchone())
+        return _with_consents(conn, found or Snapshot(), what)
+    if what.natural is not None:
+        return _with_consents(conn, _by_natural(conn, what), what)
+    if what.attempt is not None:
+        row = conn.execute(sql.SELECT_ATTEMPT, (what.attempt,)).fetchone()
+        return _with_consents(conn, _by_attempt(conn, row, what), what)
+    if what.code_hash is not None:
+        row = conn.execute(sql.SELECT_ATTEMPT_BY_CODE, (what.code_hash,)).fetchone()
+        return _with_consents(conn, _by_attempt(conn, row, what), what)
+    if what.credential is not None:
+        return _by_credential(conn, what.credential)
+    if what.app is not None:
+        return _by_app(conn, what.app, what.account)
+    return Snapshot()
+
+
+def app_row(conn: sqlite3.Connection, name: str) -> AppRow | None:
+    """An app by key, or by client id behind `client:`."""
+    if name.startswith("client:"):
+        row = conn.execute(sql.SELECT_APP_BY_CLIENT, (name.removeprefix("client:"),)).fetchone()
+    else:
+        row = conn.execute(sql.SELECT_APP, (name,)).fetchone()
+    return None if row is None else AppRow(*row)
+
+
+def parent_row(conn: sqlite3.Connection, app_pk: int, account: str) -> ParentRow | None:
+    """The parent of one app on one account."""
+    row = conn.execute(sql.SELECT_PARENT, (app_pk, account)).fetchone()
+    return None if row is None else ParentRow(*row)
+
+
+def _by_natural(conn: sqlite3.Connection, what: Load) -> Snapshot:
+    assert what.natural is not None
+    key, account, subject_id, label = what.natural
+    app = app_row(conn, key)
+    if app is None:
+        return Snapshot()
+    values = (what.idempotency_key, app.pk, account, *subject_of(app.kind, account, subject_id), label)
+    found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_NATURAL, values).fetchone())
+    return found or Snapshot(app=app, parent=parent_row(conn, app.pk, account))
+
+
+def _by_attempt(conn: sqlite3.Connection, row: tuple[Any, ...] | None, what: Load) -> Snapshot:
+    if row is None:
+        return Snapshot()
+    attempt = AttemptRow(*row)
+    if attempt.installation_pk is not None:
+        values: tuple[Any, ...] = (what.idempotency_key, attempt.installation_pk)
+        found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_PK, values).fetchone()) or Snapshot()
+        same = next((known for known in found.attempts if known.pk == attempt.pk), attempt)
+        found.attempt = same
+        return found
+    app_found = conn.execute(sql.SELECT_APP_BY_PK, (attempt.app_pk,)).fetchone()
+    app = None if app_found is None else AppRow(*app_found)
+    if what.account is None or app is None:
+        return Snapshot(app=app, attempt=attempt)
+    subject = subject_of(app.kind, what.account, attempt.subject_id)
+    values = (what.idempotency_key, app.pk, what.account, *subject, attempt.label)
+    found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_NATURAL, values).fetchone())
+    if found is None:
+        found = Snapshot(app=app, parent=parent_row(conn, app.pk, what.account))
+    found.attempt = attempt
+    return found
+
+
+def _by_credential(conn: sqlite3.Connection, digest: bytes) -> Snapshot:
+    row = conn.execute(sql.SELECT_CREDENTIAL, (digest,)).fetchone()
+    if row is None:
+        return Snapshot()
+    credential = CredentialRow(*row)
+    found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_PK, (None, credential.installation_pk)).fetchone()) or Snapshot()
+    found.credential = credential
+    return found
+
+
+def _by_app(conn: sqlite3.Connection, key: str, account: str | None) -> Snapshot:
+    app = app_row(conn, key)
+    if app is None or account is None:
+        return Snapshot(app=app)
+    return Snapshot(app=app, parent=parent_row(conn, app.pk, account))
+
+
+def _with_consents(conn: sqlite3.Connection, found: Snapshot, what: Load) -> Snapshot:
+    actor = what.consents_of
+    if actor is None or found.app is None:
+        return found
+    if found.installation is not None:
+        row = found.installation
+        account, subject_kind, subject_id = row.account, row.subject_kind, row.subject_id
+    elif found.attempt is not None and what.account is not None:
+        account = what.account
+        subject_kind, subject_id = subject_of(found.app.kind, account, found.attempt.subject_id)
+    else:
+        return found
+    values = (found.app.pk, account, subject_kind, subject_id, actor.kind.value, actor.id)
+    texts = conn.execute(sql.APPROVED, values).fetchall()
+    found.approved = frozenset().union(*(scope_set(text) for (text,) in texts))
+    return found

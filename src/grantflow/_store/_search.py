@@ -1,0 +1,420 @@
+"""Finding installations: keyset pages and bounded counts through the index that fits.
+
+SQLite keeps no statistics here, so the way into the table is chosen by looking: an index that leads to few
+rows is taken and its rows sorted; where every index leads to many, the one that already yields the asked order
+is walked until the page is full. The chosen index is named in the statement. The text of a statement depends
+on the shape of the query alone, so that the connection's statement cache knows it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from grantflow._filter import (
+    EXPIRING,
+    FIELDS,
+    FLAGS,
+    LIVE_STATES,
+    SORTS,
+    WORD,
+    Exact,
+    Prefix,
+    Query,
+    Span,
+    Term,
+    Value,
+    id_start,
+)
+from grantflow._ports import Listed
+from grantflow._rows import AppRow, InstallationRow, ParentRow
+from grantflow._store import _tables
+from grantflow._store._statements import (
+    APP_COLUMNS,
+    INSTALLATION_COLUMNS,
+    PARENT_COLUMNS,
+    listed,
+    table_of,
+)
+from grantflow_machines import Instant
+
+FEW = 2_000
+"""Rows that are sorted without a second thought."""
+MAX_BRANCHES = 12
+
+_TABLE = table_of(_tables.Installation).name
+_APP = table_of(_tables.App).name
+_COLUMNS = {
+    "id": "i.public_id",
+    "account": "i.account",
+    "subject": "i.subject_id",
+    "label": "i.label",
+    "reason": "i.reason",
+    "expires": "i.deadline_at",
+    "entered": "i.entered_at",
+    "created": "i.created_at",
+    "version": "i.version",
+}
+_FLAGS = {
+    "overdue": "i.due_at IS NOT NULL AND i.due_at <= ?",
+    "suspended": "i.suspended_by IS NOT NULL",
+    "forced": "i.forced = 1",
+    "quarantined": "i.quarantined = 1",
+    "expiring": "i.deadline_at > ? AND i.deadline_at < ? AND i.state IN (SELECT value FROM json_each(?))",
+    "any": "1",
+}
+_WAYS = ("id", "account", "subject", "word", "is", "reason", "expires", "entered")
+"""Terms that lead into the table, in the order they are tried; then the app and the state."""
+_TIME_SORTS = ("expires", "entered")
+_PRESENT = (
+    f"WITH RECURSIVE s(v) AS (SELECT min(state) FROM {_TABLE} UNION ALL "
+    f"SELECT (SELECT min(state) FROM {_TABLE} WHERE state > s.v) FROM s WHERE s.v IS NOT NULL) "
+    "SELECT v FROM s WHERE v IS NOT NULL"
+)
+_I = len(INSTALLATION_COLUMNS)
+_A = _I + len(APP_COLUMNS)
+_P = _A + len(PARENT_COLUMNS)
+_LISTED = (
+    f"SELECT {listed('i', INSTALLATION_COLUMNS)}, {listed('a', APP_COLUMNS)}, {listed('p', PARENT_COLUMNS)}, "
+    f"(SELECT count(*) FROM {table_of(_tables.Attempt).name} x "
+    "WHERE x.installation_pk = i.pk AND x.outcome IS NULL) "
+    f"FROM k CROSS JOIN {_TABLE} i ON i.pk = k.pk JOIN {_APP} a ON a.pk = i.app_pk "
+    f"LEFT JOIN {table_of(_tables.Parent).name} p ON p.app_pk = i.app_pk AND p.account = i.account "
+)
+_HORIZON = (
+    f"SELECT count(*) FROM {_TABLE} i INDEXED BY {FIELDS['expires'].index} WHERE i.deadline_at >= ? "
+    "AND i.deadline_at < ? AND i.state IN (SELECT value FROM json_each(?))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """A condition and what is bound to it."""
+
+    sql: str
+    values: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """One range of one index; None is the table itself."""
+
+    index: str | None
+    clause: _Clause | None = None
+
+    def source(self, clauses: Iterable[_Clause]) -> _Clause:
+        """FROM … WHERE …"""
+        every = [*([self.clause] if self.clause else []), *clauses]
+        where = " AND ".join(f"({clause.sql})" for clause in every) or "1"
+        hint = "NOT INDEXED" if self.index is None else f"INDEXED BY {self.index}"
+        values = tuple(value for clause in every for value in clause.values)
+        return _Clause(f"FROM {_TABLE} i {hint} WHERE {where}", values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Ranges that hold every match once, the conditions they settle, and the sorts they already have."""
+
+    branches: tuple[_Branch, ...]
+    settles: frozenset[str]
+    sorts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A query as conditions by name, and the ways in."""
+
+    clauses: dict[str, _Clause]
+    ways: tuple[_Way, ...]
+
+    def rest(self, way: _Way) -> list[_Clause]:
+        """Conditions a way leaves to be checked row by row."""
+        return [clause for name, clause in self.clauses.items() if name not in way.settles]
+
+
+def find(
+    conn: sqlite3.Connection,
+    query: Query,
+    now: Instant,
+    after: str | None,
+    limit: int,
+    back: bool,  # noqa: FBT001 - mirrors Store.find
+) -> list[Listed]:
+    """Rows strictly after the cursor, or with `back` strictly before it, always in the query's order.
+
+    Without a cursor, `back` gives the last rows. Raises BadInput for a cursor of another order.
+    """
+    statement = _page(conn, query, now, after, limit, back=back)
+    if statement is None:
+        return []
+    return [
+        Listed(
+            InstallationRow(*row[:_I]),
+            AppRow(*row[_I:_A]),
+            None if row[_A] is None else ParentRow(*row[_A:_P]),
+            row[_P],
+        )
+        for row in conn.execute(statement.sql, statement.values)
+    ]
+
+
+def count(conn: sqlite3.Connection, query: Query, now: Instant, bound: int) -> int:
+    """How many rows match, counted no further than `bound`."""
+    search = _search(conn, query, now)
+    if search is None:
+        return 0
+    way = _chosen(conn, search, query, ordered=False)
+    parts = [branch.source(search.rest(way)) for branch in way.branches]
+    union = " UNION ALL ".join(f"SELECT 1 {part.sql}" for part in parts)
+    values = (*(value for part in parts for value in part.values), bound)
+    found: int = conn.execute(f"SELECT count(*) FROM ({union} LIMIT ?)", values).fetchone()[0]
+    return found
+
+
+def horizon(conn: sqlite3.Connection, edges: Sequence[Instant]) -> list[int]:
+    """Live grants that end in each span between two neighbouring edges; the last edge is excluded."""
+    live = json.dumps(sorted(LIVE_STATES))
+    return [conn.execute(_HORIZON, (low, high, live)).fetchone()[0] for low, high in pairwise(edges)]
+
+
+def explain(conn: sqlite3.Connection, query: Query, now: Instant) -> list[str]:
+    """The database's own plan of the first page, line by line; nothing is searched."""
+    statement = _page(conn, query, now, None, 50, back=False)
+    if statement is None:
+        return []
+    return [str(row[3]) for row in conn.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.values)]
+
+
+def _page(
+    conn: sqlite3.Connection, query: Query, now: Instant, after: str | None, limit: int, *, back: bool
+) -> _Clause | None:
+    place = None if after is None else query.place(after)
+    search = _search(conn, query, now)
+    if search is None:
+        return None
+    way = _chosen(conn, search, query, ordered=True)
+    column = SORTS[query.sort]
+    falling = query.descending is not back
+    clauses = search.rest(way)
+    if place is not None:
+        sign = "<" if falling else ">"
+        if column == "pk":
+            clauses.append(_Clause(f"i.pk {sign} ?", (place[1],)))
+        else:
+            clauses.append(_Clause(f"(i.{column}, i.pk) {sign} (?, ?)", place))
+    parts = [branch.source(clauses) for branch in way.branches]
+    keys = "i.pk AS pk" if column == "pk" else f"i.pk AS pk, i.{column} AS place"
+    union = " UNION ALL ".join(f"SELECT {keys} {part.sql}" for part in parts)
+    names = ["pk"] if column == "pk" else ["place", "pk"]
+    inner = ", ".join(f"{name} DESC" if falling else name for name in names)
+    names = ["pk"] if column == "pk" else [column, "pk"]
+    outer = ", ".join(f"i.{name} DESC" if query.descending else f"i.{name}" for name in names)
+    sql = f"WITH k AS MATERIALIZED ({union} ORDER BY {inner} LIMIT ?) {_LISTED} ORDER BY {outer}"
+    return _Clause(sql, (*(value for part in parts for value in part.values), limit))
+
+
+def _chosen(conn: sqlite3.Connection, search: _Search, query: Query, *, ordered: bool) -> _Way:
+    """The first way that leads to few rows, else one that has the order, else the order itself."""
+    for way in search.ways:
+        if _is_few(conn, way):
+            return way
+    if not ordered and search.ways:
+        return search.ways[0]
+    for way in search.ways:
+        if query.sort in way.sorts:
+            return way
+    index = None if query.sort == "id" else FIELDS[query.sort].index
+    return _Way((_Branch(index),), frozenset(), frozenset((query.sort,)))
+
+
+def _is_few(conn: sqlite3.Connection, way: _Way) -> bool:
+    left = FEW
+    for branch in way.branches:
+        part = branch.source(())
+        sql = f"SELECT count(*) FROM (SELECT 1 {part.sql} LIMIT ?)"
+        left -= conn.execute(sql, (*part.values, left + 1)).fetchone()[0]
+        if left < 0:
+            return False
+    return True
+
+
+# -- conditions and ways ------------------------------------------------------------------------------
+def _search(conn: sqlite3.Connection, query: Query, now: Instant) -> _Search | None:
+    """The query as conditions; None when nothing can match."""
+    present = [str(state) for (state,) in conn.execute(_PRESENT)]
+    states = [state for state in present if query.shows(state)]
+    apps = _apps(conn, query)
+    if not states or apps == []:
+        return None
+    clauses: dict[str, _Clause] = {}
+    ways: list[tuple[int, _Way]] = []
+    if query.sort in _TIME_SORTS:
+        clauses["sort"] = _Clause(f"i.{SORTS[query.sort]} IS NOT NULL")
+    for number, term in enumerate(query.terms):
+        if term.field in {"app", "kind", "state"}:
+            continue
+        name = f"{term.field} {number}"
+        clause = _clause(term, now)
+        clauses[name] = _Clause(f"({clause.sql}) IS NOT TRUE", clause.values) if term.negated else clause
+        way = None if term.negated else _way(term, name, now)
+        if way is not None:
+            ways.append((_WAYS.index(term.field), way))
+    ways.sort(key=lambda ranked: ranked[0])
+    found = [way for _, way in ways]
+    if apps is not None:
+        clauses["app"] = _Clause("i.app_pk IN (SELECT value FROM json_each(?))", (json.dumps(apps),))
+        found.append(_app_way(apps, states))
+    if len(states) < len(present):
+        clauses["state"] = _Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
+        found.append(_state_way(states))
+    return _Search(clauses, tuple(found))
+
+
+def _apps(conn: sqlite3.Connection, query: Query) -> list[int] | None:
+    """Keys of the apps that match, None when any may."""
+    terms = [term for term in query.terms if term.field in {"app", "kind"}]
+    if not terms:
+        return None
+    parts = []
+    for term in terms:
+        column = "key" if term.field == "app" else "kind"
+        clause = _any(column, term.values)
+        parts.append(_Clause(f"NOT ({clause.sql})", clause.values) if term.negated else clause)
+    where = " AND ".join(f"({part.sql})" for part in parts)
+    values = tuple(value for part in parts for value in part.values)
+    return [int(pk) for (pk,) in conn.execute(f"SELECT pk FROM {_APP} WHERE {where} ORDER BY pk", values)]
+
+
+def _clause(term: Term, now: Instant) -> _Clause:
+    if term.field == WORD.name:
+        return _either([branch.clause for branch in _word_branches(term) if branch.clause is not None])
+    texts = [value.text for value in term.values if isinstance(value, Exact)]
+    if term.field == "is":
+        return _either([_flag(text, now) for text in texts])
+    if term.field == "scope":
+        has = "instr(' ' || i.granted || ' ', ?) > 0"
+        return _either([_Clause(has, (f" {text} ",)) for text in texts])
+    return _any(_COLUMNS[term.field], term.values)
+
+
+def _flag(name: str, now: Instant) -> _Clause:
+    if name == "overdue":
+        return _Clause(_FLAGS[name], (now,))
+    if name == "expiring":
+        return _Clause(_FLAGS[name], (now, now + EXPIRING, json.dumps(sorted(LIVE_STATES))))
+    return _Clause(_FLAGS[name])
+
+
+def _either(clauses: Sequence[_Clause]) -> _Clause:
+    if len(clauses) == 1:
+        return clauses[0]
+    sql = " OR ".join(f"({clause.sql})" for clause in clauses)
+    return _Clause(sql, tuple(value for clause in clauses for value in clause.values))
+
+
+def _any(column: str, values: Sequence[Value]) -> _Clause:
+    """The column has one of the values."""
+    plain = [value.text for value in values if isinstance(value, Exact) and value.kind is None]
+    clauses = (
+        [_Clause(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(plain),))]
+        if len(plain) > 1
+        else []
+    )
+    clauses += [_value(column, value) for value in values if len(plain) == 1 or not _is_plain(value)]
+    return _either(clauses)
+
+
+def _is_plain(value: Value) -> bool:
+    return isinstance(value, Exact) and value.kind is None
+
+
+def _value(column: str, value: Value) -> _Clause:
+    if isinstance(value, Span):
+        return _between(column, value.low, value.high)
+    if isinstance(value, Exact):
+        made = _Clause(f"{column} = ?", (value.text,))
+    else:
+        made = _between(column, value.text, successor(value.text))
+    if value.kind is None:
+        return made
+    return _Clause(f"{made.sql} AND i.subject_kind = ?", (*made.values, value.kind))
+
+
+def _between(column: str, low: str | int | None, high: str | int | None) -> _Clause:
+    if low is None and high is None:
+        return _Clause(f"{column} IS NOT NULL")
+    if high is None:
+        return _Clause(f"{column} >= ?", () if low is None else (low,))
+    if low is None:
+        return _Clause(f"{column} < ?", (high,))
+    return _Clause(f"{column} >= ? AND {column} < ?", (low, high))
+
+
+def successor(prefix: str) -> str | None:
+    """The smallest text above everything that begins with the prefix, None when there is none.
+
+    Code points and the bytes of UTF-8, which SQLite compares, have the same order.
+    """
+    rest = prefix.rstrip("\U0010ffff")
+    if not rest:
+        return None
+    following = ord(rest[-1]) + 1
+    return rest[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
+
+
+def _way(term: Term, name: str, now: Instant) -> _Way | None:
+    """The way one term leads into the table."""
+    settles = frozenset((name,))
+    if term.field == WORD.name:
+        branches = _word_branches(term)
+        return _Way(branches, settles, frozenset(("account",) if len(branches) == 1 else ()))
+    if term.field == "is":
+        flags = [FLAGS[value.text] for value in term.values if isinstance(value, Exact)]
+        if len(flags) != 1 or flags[0].index is None:
+            return None
+        flag = flags[0].name
+        order = {"overdue": "", "expiring": "expires"}.get(flag, "id")
+        return _Way((_Branch(flags[0].index, _flag(flag, now)),), settles, frozenset((order,)))
+    if term.field not in _WAYS:
+        return None
+    index, column = FIELDS[term.field].index, _COLUMNS[term.field]
+    exact = all(isinstance(value, Exact) for value in term.values)
+    mixed = len({value.kind for value in term.values if not isinstance(value, Span)}) > 1
+    sorts = {term.field} | ({"id"} if exact and term.field != "id" else set())
+    if mixed or len(term.values) > MAX_BRANCHES:
+        return _Way((_Branch(index, _any(column, term.values)),), settles, frozenset())
+    branches = tuple(_Branch(index, _value(column, value)) for value in term.values)
+    return _Way(branches, settles, frozenset(sorts & SORTS.keys()))
+
+
+def _word_branches(term: Term) -> tuple[_Branch, ...]:
+    """Accounts that begin with the word, and ids that do where their account does not."""
+    text = next(value.text for value in term.values if isinstance(value, Prefix))
+    account = _value(_COLUMNS["account"], Prefix(text))
+    start = id_start(text)
+    if start is None:
+        return (_Branch(WORD.index, account),)
+    by_id = _value(_COLUMNS["id"], Prefix(start))
+    either = _Clause(f"{by_id.sql} AND NOT ({account.sql})", (*by_id.values, *account.values))
+    return (_Branch(WORD.index, account), _Branch(FIELDS["id"].index, either))
+
+
+def _app_way(apps: Sequence[int], states: Sequence[str]) -> _Way:
+    """Each app in each state is one range in the order of installation."""
+    index = FIELDS["app"].index
+    settles = frozenset(("app", "state"))
+    if len(apps) * len(states) > MAX_BRANCHES:
+        both = "i.app_pk IN (SELECT value FROM json_each(?)) AND i.state IN (SELECT value FROM json_each(?))"
+        clause = _Clause(both, (json.dumps(apps), json.dumps(states)))
+        return _Way((_Branch(index, clause),), settles, frozenset())
+    pairs = [_Clause("i.app_pk = ? AND i.state = ?", (app, state)) for app in apps for state in states]
+    return _Way(tuple(_Branch(index, pair) for pair in pairs), settles, frozenset(("id",)))
+
+
+def _state_way(states: Sequence[str]) -> _Way:
+    clauses = [_Clause("i.state = ?", (state,)) for state in states]
+    branches = tuple(_Branch(FIELDS["state"].index, clause) for clause in clauses)
+    return _Way(branches, frozenset(("state",)), frozenset(("id",)))

@@ -1,0 +1,196 @@
+"""SQL text, compiled once from the SQLModel tables; values travel as tuples in column order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Table, insert, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.sql import Executable
+
+from grantflow import _rows
+from grantflow._store import _tables
+
+_DIALECT = sqlite.dialect(paramstyle="qmark")
+
+
+def table_of(model: type[_tables.Base]) -> Table:
+    """The core table behind an SQLModel class."""
+    found: Table = model.__table__  # type: ignore[attr-defined]  # set by the metaclass
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL and the way from a row to its parameters."""
+
+    sql: str
+    values: Callable[[Any], tuple[Any, ...]]
+
+
+def _compiled(query: Executable) -> tuple[str, tuple[str, ...]]:
+    built = query.compile(dialect=_DIALECT)
+    names: list[str] = built.positiontup or []  # type: ignore[attr-defined]  # present with positional parameters
+    return str(built), tuple(names)
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*names)  # always several names here, hence a tuple
+
+
+def columns(row: type[Any]) -> tuple[str, ...]:
+    """The columns of a row class, in order."""
+    return tuple(field.name for field in fields(row))
+
+
+def _insert(model: type[_tables.Base], row: type[Any]) -> Statement:
+    names = tuple(name for name in columns(row) if name != "pk")
+    sql, order = _compiled(insert(table_of(model)).values({name: None for name in names}))
+    return Statement(sql, _getter(order))
+
+
+def _update(model: type[_tables.Base], row: type[Any], *, frozen: tuple[str, ...], guard: tuple[str, ...]) -> Statement:
+    table = table_of(model)
+    names = tuple(name for name in columns(row) if name not in ("pk", *frozen))
+    sets = ", ".join(f"{name}=?" for name in names)
+    where = " AND ".join(f"{name}=?" for name in ("pk", *guard))
+    return Statement(f"UPDATE {table.name} SET {sets} WHERE {where}", _getter((*names, "pk")))
+
+
+INSTALLATION_COLUMNS = columns(_rows.InstallationRow)
+APP_COLUMNS = columns(_rows.AppRow)
+PARENT_COLUMNS = columns(_rows.ParentRow)
+TOKEN_COLUMNS = columns(_rows.TokenRow)
+ATTEMPT_COLUMNS = columns(_rows.AttemptRow)
+
+INSERT_INSTALLATION = _insert(_tables.Installation, _rows.InstallationRow)
+UPDATE_INSTALLATION = _update(
+    _tables.Installation,
+    _rows.InstallationRow,
+    frozen=("public_id", "app_pk", "account", "subject_kind", "subject_id", "label", "bucket", "created_at"),
+    guard=("version",),
+)
+"""Compare-and-swap: the version seen is the last parameter."""
+INSERT_ATTEMPT = _insert(_tables.Attempt, _rows.AttemptRow)
+UPDATE_ATTEMPT = _update(_tables.Attempt, _rows.AttemptRow, frozen=("public_id", "app_pk", "created_at"), guard=())
+INSERT_TRANSITION = _insert(_tables.Transition, _rows.TransitionRow)
+INSERT_OUTBOX = _insert(_tables.Outbox, _rows.OutboxRow)
+INSERT_CONSENT = _insert(_tables.Consent, _rows.ConsentRow)
+INSERT_ACTION = _insert(_tables.OperatorAction, _rows.ActionRow)
+INSERT_APP = _insert(_tables.App, _rows.AppRow)
+UPDATE_APP = _update(_tables.App, _rows.AppRow, frozen=("public_id", "key"), guard=())
+INSERT_PARENT = _insert(_tables.Parent, _rows.ParentRow)
+UPDATE_PARENT = _update(_tables.Parent, _rows.ParentRow, frozen=("app_pk", "account"), guard=())
+INSERT_TOKENS = _insert(_tables.TokenSet, _rows.TokenRow)
+REPLACE_TOKENS = Statement(INSERT_TOKENS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1), INSERT_TOKENS.values)
+INSERT_CREDENTIAL = _insert(_tables.Credential, _rows.CredentialRow)
+INSERT_QUARANTINE = Statement(
+    _insert(_tables.Quarantine, _rows.QuarantineRow).sql.replace("INSERT INTO", "INSERT OR IGNORE INTO", 1),
+    _insert(_tables.Quarantine, _rows.QuarantineRow).values,
+)
+
+_consent = table_of(_tables.Consent)
+VOID_CONSENTS = (
+    f"UPDATE {_consent.name} SET voided_at=? WHERE app_pk=? AND account=? AND subject_kind=? AND subject_id=? "
+    "AND voided_at IS NULL"
+)
+APPROVED = (
+    f"SELECT approved FROM {_consent.name} WHERE app_pk=? AND account=? AND subject_kind=? AND subject_id=? "
+    "AND actor_kind=? AND actor_id=? AND voided_at IS NULL"
+)
+_credential = table_of(_tables.Credential).name
+WIPE_TOKENS = f"DELETE FROM {table_of(_tables.TokenSet).name} WHERE installation_pk=?"
+WIPE_CREDENTIALS = f"DELETE FROM {_credential} WHERE installation_pk=?"
+SPEND_CREDENTIAL = f"UPDATE {_credential} SET spent_at=? WHERE hash=? AND spent_at IS NULL"
+DROP_CREDENTIAL = f"DELETE FROM {_credential} WHERE hash=?"
+DROP_ACCESS = f"DELETE FROM {_credential} WHERE installation_pk=? AND kind='access' AND expires_at<=?"
+SELECT_CREDENTIAL = f"SELECT {', '.join(columns(_rows.CredentialRow))} FROM {_credential} WHERE hash=?"
+
+_count = table_of(_tables.Count)
+_counted = upsert(_count)
+ADD_COUNT = _compiled(
+    _counted.on_conflict_do_update(
+        index_elements=["app_pk", "state", "slot"], set_={"n": _count.c.n + _counted.excluded.n}
+    )
+)[0]
+COUNTS = (
+    f"SELECT a.key, c.state, sum(c.n) FROM {_count.name} c JOIN {table_of(_tables.App).name} a ON a.pk = c.app_pk "
+    "GROUP BY a.key, c.state HAVING sum(c.n) <> 0 ORDER BY a.key, c.state"
+)
+
+_installation = table_of(_tables.Installation).name
+_app = table_of(_tables.App).name
+_parent = table_of(_tables.Parent).name
+_token = table_of(_tables.TokenSet).name
+_attempt = table_of(_tables.Attempt).name
+_transition = table_of(_tables.Transition).name
+_quarantine = table_of(_tables.Quarantine).name
+
+_BLOBS = {"app_state", "code_hash", "binding_hash"}
+
+
+def listed(prefix: str, names: tuple[str, ...]) -> str:
+    """Column list under a table alias."""
+    return ", ".join(f"{prefix}.{name}" for name in names)
+
+
+_attempt_json = ", ".join(f"hex({name})" if name in _BLOBS else name for name in ATTEMPT_COLUMNS)
+BLOB_POSITIONS = tuple(index for index, name in enumerate(ATTEMPT_COLUMNS) if name in _BLOBS)
+_SNAPSHOT = (
+    f"SELECT {listed('i', INSTALLATION_COLUMNS)}, {listed('a', APP_COLUMNS)}, {listed('p', PARENT_COLUMNS)}, "
+    f"{listed('t', TOKEN_COLUMNS)}, "
+    f"(SELECT json_group_array(json_array({_attempt_json})) FROM {_attempt} x "
+    "WHERE x.installation_pk = i.pk AND x.outcome IS NULL), "
+    f"(SELECT version FROM {_transition} r WHERE r.installation_pk = i.pk AND r.idempotency_key = ?1), "
+    f"CASE WHEN i.quarantined THEN (SELECT reason FROM {_quarantine} q WHERE q.installation_pk = i.pk) END "
+    f"FROM {_installation} i JOIN {_app} a ON a.pk = i.app_pk "
+    f"LEFT JOIN {_parent} p ON p.app_pk = i.app_pk AND p.account = i.account "
+    f"LEFT JOIN {_token} t ON t.installation_pk = i.pk WHERE "
+)
+SNAPSHOT_BY_ID = _SNAPSHOT + "i.public_id = ?2"
+SNAPSHOT_BY_PK = _SNAPSHOT + "i.pk = ?2"
+SNAPSHOT_BY_NATURAL = (
+    _SNAPSHOT + "i.app_pk = ?2 AND i.account = ?3 AND i.subject_kind = ?4 AND i.subject_id = ?5 AND i.label = ?6 "
+    "AND i.state <> 'uninstalled'"
+)
+SNAPSHOT_DUE = _SNAPSHOT + "i.pk = ?2 AND i.due_at <= ?3 AND NOT i.quarantined"
+SELECT_APP = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.key = ?"
+SELECT_APP_BY_CLIENT = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.client_id = ?"
+SELECT_APP_BY_PK = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.pk = ?"
+SELECT_APPS = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a ORDER BY a.key"
+SELECT_PARENT = f"SELECT {listed('p', PARENT_COLUMNS)} FROM {_parent} p WHERE p.app_pk = ? AND p.account = ?"
+SELECT_ATTEMPT = f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.public_id = ?"
+SELECT_ATTEMPT_BY_CODE = f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.code_hash = ?"
+SELECT_ATTEMPTS = (
+    f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.installation_pk = ? ORDER BY x.pk DESC LIMIT ?"
+)
+CLOSE_LOOSE = (
+    f"UPDATE {_attempt} SET outcome=?, closed_at=? WHERE installation_pk IS NULL AND outcome IS NULL AND expires_at<=?"
+)
+HISTORY = (
+    f"SELECT {', '.join(columns(_rows.TransitionRow))} FROM {_transition} "
+    "WHERE installation_pk=? AND version<? ORDER BY version DESC LIMIT ?"
+)
+OVERDUE = f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)"
+DUE = f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at LIMIT ?"
+DUE_BY_APP = (
+    f"SELECT d.app_pk, a.key, d.n FROM (SELECT app_pk, count(*) AS n FROM {_installation} "
+    f"WHERE due_at IS NOT NULL AND due_at <= ?1 AND deadline_at <= ?1 GROUP BY app_pk) d JOIN {_app} a ON a.pk = d.app_pk"
+)
+NEXT_DUE = f"SELECT min(due_at) FROM {_installation} WHERE due_at IS NOT NULL AND due_at > ?"
+NEXT_LOOSE = f"SELECT min(expires_at) FROM {_attempt} WHERE installation_pk IS NULL AND outcome IS NULL"
+_outbox = table_of(_tables.Outbox).name
+PENDING = (
+    f"SELECT o.pk, i.public_id, {listed('o', columns(_rows.OutboxRow))} FROM {_outbox} o "
+    f"JOIN {_installation} i ON i.pk = o.installation_pk WHERE o.delivered_at IS NULL ORDER BY o.pk LIMIT ?"
+)
+DELIVERED = f"UPDATE {_outbox} SET delivered_at=? WHERE pk=?"
+_action = table_of(_tables.OperatorAction).name
+ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
+MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1 WHERE pk=?"
+RAW_INSTALLATION = f"SELECT * FROM {_installation} WHERE pk=?"
+SCHEMA_ROW = f"SELECT version FROM {table_of(_tables.Schema).name}"

@@ -1,0 +1,303 @@
+"""The schema, as SQLModel tables of a registry of their own, so that a host's tables never mix with ours.
+
+Integer keys stay inside; instants are BIGINT microseconds UTC; public ids are UUIDv7 text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+SCHEMA_VERSION = 1
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData())):
+    """Root of every table."""
+
+    metadata: ClassVar[MetaData]
+
+
+def _instant(*, optional: bool = False) -> Any:
+    return Field(sa_type=BigInteger, nullable=optional)
+
+
+def _key() -> Any:
+    return Field(default=None, primary_key=True)
+
+
+class Schema(Base, table=True):
+    """One row: which version wrote the file."""
+
+    __tablename__ = "grantflow_schema"
+    version: int = Field(primary_key=True)
+    made_at: int = _instant()
+
+
+class App(Base, table=True):
+    """Registered apps."""
+
+    __tablename__ = "grantflow_app"
+    pk: int | None = _key()
+    public_id: str = Field(unique=True)
+    key: str = Field(unique=True)
+    kind: str
+    client_id: str = Field(unique=True)
+    document: str
+    revision: int
+    held_by: str | None
+    held_reason: str | None
+    held_at: int | None = _instant(optional=True)
+
+
+class Parent(Base, table=True):
+    """One app on one account."""
+
+    __tablename__ = "grantflow_parent"
+    __table_args__ = (UniqueConstraint("app_pk", "account"),)
+    pk: int | None = _key()
+    app_pk: int
+    account: str
+    app_version: str
+    available: bool
+    revision: int
+    installed_at: int = _instant()
+    removed_at: int | None = _instant(optional=True)
+    suspended_by: str | None
+    suspended_at: int | None = _instant(optional=True)
+    suspended_why: str | None
+
+
+class Installation(Base, table=True):
+    """The row a machine lives in."""
+
+    __tablename__ = "grantflow_installation"
+    __table_args__ = (
+        Index(
+            "grantflow_installation_natural",
+            "app_pk",
+            "account",
+            "subject_kind",
+            "subject_id",
+            "label",
+            unique=True,
+            sqlite_where=text("state <> 'uninstalled'"),
+        ),
+        Index("grantflow_installation_due", "due_at", "app_pk", sqlite_where=text("due_at IS NOT NULL")),
+        Index("grantflow_installation_deadline", "deadline_at", "pk", sqlite_where=text("deadline_at IS NOT NULL")),
+        Index("grantflow_installation_state", "state", "pk"),
+        Index("grantflow_installation_app", "app_pk", "state", "pk"),
+        Index("grantflow_installation_account", "account", "pk"),
+        Index("grantflow_installation_subject", "subject_id", "pk"),
+        Index("grantflow_installation_entered", "entered_at", "pk"),
+        Index("grantflow_installation_reason", "reason", "pk", sqlite_where=text("reason IS NOT NULL")),
+        Index("grantflow_installation_forced", "pk", sqlite_where=text("forced = 1")),
+        Index("grantflow_installation_suspended", "pk", sqlite_where=text("suspended_by IS NOT NULL")),
+        Index("grantflow_installation_quarantined", "pk", sqlite_where=text("quarantined = 1")),
+        CheckConstraint("version > 0"),
+    )
+    pk: int | None = _key()
+    public_id: str = Field(unique=True)
+    app_pk: int
+    account: str
+    subject_kind: str
+    subject_id: str
+    label: str
+    state: str
+    reason: str | None
+    version: int
+    generation: int
+    due_at: int | None = _instant(optional=True)
+    deadline_at: int | None = _instant(optional=True)
+    grant_revoked: bool
+    granted: str
+    identity: str | None
+    definition: str
+    definition_version: int
+    fingerprint: str
+    bucket: int
+    created_at: int = _instant()
+    entered_at: int = _instant()
+    updated_at: int = _instant()
+    forced: bool
+    suspended_by: str | None
+    suspended_at: int | None = _instant(optional=True)
+    suspended_why: str | None
+    quarantined: bool
+
+
+class Attempt(Base, table=True):
+    """Ways through the authorization window."""
+
+    __tablename__ = "grantflow_attempt"
+    __table_args__ = (
+        Index("grantflow_attempt_installation", "installation_pk", "outcome"),
+        Index(
+            "grantflow_attempt_loose",
+            "expires_at",
+            sqlite_where=text("installation_pk IS NULL AND outcome IS NULL"),
+        ),
+        Index("grantflow_attempt_code", "code_hash", unique=True, sqlite_where=text("code_hash IS NOT NULL")),
+    )
+    pk: int | None = _key()
+    public_id: str = Field(unique=True)
+    app_pk: int
+    installation_pk: int | None
+    kind: str
+    step: int
+    actor_kind: str
+    actor_id: str
+    subject_kind: str
+    subject_id: str
+    label: str
+    account: str | None
+    entry_point: str
+    app_version: str
+    requested: str
+    agreed: str
+    client_id: str
+    redirect_uri: str
+    app_state: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    code_hash: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    code_challenge: str | None
+    binding_hash: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    family: str | None
+    created_at: int = _instant()
+    expires_at: int = _instant()
+    outcome: str | None
+    closed_at: int | None = _instant(optional=True)
+
+
+class Consent(Base, table=True):
+    """Who agreed to what; never overwritten."""
+
+    __tablename__ = "grantflow_consent"
+    __table_args__ = (
+        Index("grantflow_consent_subject", "app_pk", "account", "subject_kind", "subject_id", "actor_kind", "actor_id"),
+    )
+    pk: int | None = _key()
+    app_pk: int
+    account: str
+    subject_kind: str
+    subject_id: str
+    actor_kind: str
+    actor_id: str
+    app_version: str
+    requested: str
+    approved: str
+    refused: str
+    given_at: int = _instant()
+    voided_at: int | None = _instant(optional=True)
+
+
+class TokenSet(Base, table=True):
+    """One live or dead token set per installation."""
+
+    __tablename__ = "grantflow_token_set"
+    installation_pk: int = Field(primary_key=True)
+    family: str
+    generation: int
+    scopes: str
+    issued_at: int = _instant()
+    access_expires_at: int = _instant()
+    refresh_expires_at: int | None = _instant(optional=True)
+    authorization_expires_at: int | None = _instant(optional=True)
+
+
+class Credential(Base, table=True):
+    """Issued tokens by hash."""
+
+    __tablename__ = "grantflow_credential"
+    __table_args__ = (Index("grantflow_credential_installation", "installation_pk"), {"sqlite_with_rowid": False})
+    hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    installation_pk: int
+    kind: str
+    family: str
+    generation: int
+    client_id: str
+    expires_at: int | None = _instant(optional=True)
+    spent_at: int | None = _instant(optional=True)
+
+
+class Transition(Base, table=True):
+    """The trail: triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "grantflow_transition"
+    __table_args__ = (
+        UniqueConstraint("installation_pk", "version"),
+        Index(
+            "grantflow_transition_key",
+            "installation_pk",
+            "idempotency_key",
+            unique=True,
+            sqlite_where=text("idempotency_key IS NOT NULL"),
+        ),
+    )
+    pk: int | None = _key()
+    installation_pk: int
+    version: int
+    source: str | None
+    event: str
+    target: str
+    actor: str
+    at: int = _instant()
+    reason: str | None
+    forced: bool
+    run_id: str | None
+    idempotency_key: str | None
+    fingerprint: str
+
+
+class Outbox(Base, table=True):
+    """Notices to deliver after the commit."""
+
+    __tablename__ = "grantflow_outbox"
+    __table_args__ = (Index("grantflow_outbox_pending", "pk", sqlite_where=text("delivered_at IS NULL")),)
+    pk: int | None = _key()
+    installation_pk: int
+    name: str
+    version: int
+    at: int = _instant()
+    body: str
+    delivered_at: int | None = _instant(optional=True)
+
+
+class OperatorAction(Base, table=True):
+    """What operators did, tried and previewed: triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "grantflow_action"
+    pk: int | None = _key()
+    at: int = _instant()
+    actor: str
+    claimed: bool
+    verb: str
+    target: str
+    reason: str | None
+    version_seen: int | None
+    outcome: str
+    detail: str
+
+
+class Quarantine(Base, table=True):
+    """Rows set aside."""
+
+    __tablename__ = "grantflow_quarantine"
+    installation_pk: int = Field(primary_key=True)
+    reason: str
+    since: int = _instant()
+    original: str
+
+
+class Count(Base, table=True):
+    """Maintained counters, in slots so that many writers do not meet on one row."""
+
+    __tablename__ = "grantflow_count"
+    app_pk: int = Field(primary_key=True)
+    state: str = Field(primary_key=True)
+    slot: int = Field(primary_key=True)
+    n: int
+
+
+APPEND_ONLY = (Transition, OperatorAction)

@@ -1,0 +1,160 @@
+"""Changes into rows: plain functions over the writing connection, inside its transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from grantflow._rows import Change, InstallationRow, QuarantineRow
+from grantflow._store import _statements as sql
+from grantflow.errors import Conflict
+
+Counts = Counter[tuple[int, str]]
+
+
+def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
+    """Carry out one change; counters are added up for the whole commit."""
+    if change.app is not None:
+        _put(conn, change.app, sql.INSERT_APP, sql.UPDATE_APP)
+    if change.parent is not None:
+        _put(conn, change.parent, sql.INSERT_PARENT, sql.UPDATE_PARENT)
+    if change.installation is not None and (change.transitions or change.touched):
+        _installation(conn, change, change.installation, counts)
+    for attempt in change.new_attempts:
+        attempt.pk = _inserted(conn.execute(sql.INSERT_ATTEMPT.sql, sql.INSERT_ATTEMPT.values(attempt)))
+    if change.changed_attempts:
+        _many(conn, sql.UPDATE_ATTEMPT, change.changed_attempts)
+    if change.transitions:
+        _many(conn, sql.INSERT_TRANSITION, change.transitions)
+    if change.installation is not None:
+        _grant(conn, change, change.installation)
+    if change.drop_credential is not None:
+        conn.execute(sql.DROP_CREDENTIAL, (change.drop_credential,))
+    if change.notices:
+        _many(conn, sql.INSERT_OUTBOX, change.notices)
+    if change.action is not None:
+        conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
+
+
+def _many(conn: sqlite3.Connection, statement: sql.Statement, rows: list[Any]) -> None:
+    if len(rows) == 1:
+        conn.execute(statement.sql, statement.values(rows[0]))
+    else:
+        conn.executemany(statement.sql, [statement.values(row) for row in rows])
+
+
+def _put(conn: sqlite3.Connection, row: Any, insert: sql.Statement, update: sql.Statement) -> None:
+    if row.pk:
+        conn.execute(update.sql, update.values(row))
+    else:
+        row.pk = _inserted(conn.execute(insert.sql, insert.values(row)))
+
+
+def _inserted(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def _installation(conn: sqlite3.Connection, change: Change, row: InstallationRow, counts: Counts) -> None:
+    if change.expected_version is None:
+        row.pk = _inserted(conn.execute(sql.INSERT_INSTALLATION.sql, sql.INSERT_INSTALLATION.values(row)))
+        for attempt in (*change.new_attempts, *change.changed_attempts):
+            attempt.installation_pk = row.pk
+        for transition in change.transitions:
+            transition.installation_pk = row.pk
+        for notice in change.notices:
+            notice.installation_pk = row.pk
+    else:
+        values = (*sql.UPDATE_INSTALLATION.values(row), change.expected_version)
+        if conn.execute(sql.UPDATE_INSTALLATION.sql, values).rowcount != 1:
+            raise Conflict
+    if change.before != row.state:
+        counts[row.app_pk, row.state] += 1
+        if change.before is not None:
+            counts[row.app_pk, change.before] -= 1
+
+
+def _grant(conn: sqlite3.Connection, change: Change, row: InstallationRow) -> None:
+    for consent in change.consents:
+        conn.execute(sql.INSERT_CONSENT.sql, sql.INSERT_CONSENT.values(consent))
+    if change.void_consents:
+        subject = (row.app_pk, row.account, row.subject_kind, row.subject_id)
+        conn.execute(sql.VOID_CONSENTS, (row.updated_at, *subject))
+    if change.wipe_tokens:
+        conn.execute(sql.WIPE_CREDENTIALS, (row.pk,))
+        if change.tokens is None:
+            conn.execute(sql.WIPE_TOKENS, (row.pk,))
+    if change.spent_credential is not None:
+        spent = conn.execute(sql.SPEND_CREDENTIAL, (row.updated_at, change.spent_credential))
+        if spent.rowcount != 1:
+            raise Conflict
+    if change.drop_access_before is not None:
+        conn.execute(sql.DROP_ACCESS, (row.pk, change.drop_access_before))
+    if change.tokens is not None:
+        change.tokens.installation_pk = row.pk
+        conn.execute(sql.REPLACE_TOKENS.sql, sql.REPLACE_TOKENS.values(change.tokens))
+    for credential in change.new_credentials:
+        credential.installation_pk = row.pk
+        conn.execute(sql.INSERT_CREDENTIAL.sql, sql.INSERT_CREDENTIAL.values(credential))
+
+
+def write_chunk(conn: sqlite3.Connection, changes: list[Change], counts: Counts) -> None:
+    """Many plain moves at once: compare-and-swap, transitions and notices by executemany."""
+    plain = [change for change in changes if _is_plain(change)]
+    for change in changes:
+        if not _is_plain(change):
+            write(conn, change, counts)
+    if not plain:
+        return
+    values = [
+        (*sql.UPDATE_INSTALLATION.values(change.installation), change.expected_version)
+        for change in plain
+    ]
+    if conn.executemany(sql.UPDATE_INSTALLATION.sql, values).rowcount != len(plain):
+        raise Conflict
+    _many(conn, sql.INSERT_TRANSITION, _flat(change.transitions for change in plain))
+    attempts = _flat(change.changed_attempts for change in plain)
+    if attempts:
+        _many(conn, sql.UPDATE_ATTEMPT, attempts)
+    notices = _flat(change.notices for change in plain)
+    if notices:
+        _many(conn, sql.INSERT_OUTBOX, notices)
+    for change in plain:
+        row = change.installation
+        assert row is not None
+        if change.before is not None and change.before != row.state:
+            counts[row.app_pk, row.state] += 1
+            counts[row.app_pk, change.before] -= 1
+
+
+def _flat(groups: Iterable[list[Any]]) -> list[Any]:
+    return [row for group in groups for row in group]
+
+
+def _is_plain(change: Change) -> bool:
+    return (
+        change.installation is not None
+        and change.expected_version is not None
+        and not change.wipe_tokens
+        and not change.void_consents
+        and not change.new_attempts
+        and not change.consents
+        and change.tokens is None
+    )
+
+
+def flush_counts(conn: sqlite3.Connection, counts: Counts) -> None:
+    """Write the counters of one commit."""
+    moved = [(app_pk, state, 0, n) for (app_pk, state), n in counts.items() if n]
+    if moved:
+        conn.executemany(sql.ADD_COUNT, moved)
+
+
+def quarantine(conn: sqlite3.Connection, pk: int, reason: str, now: int) -> None:
+    """Set a row aside; its original text is kept once."""
+    original = conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone()
+    row = QuarantineRow(pk, reason, now, repr(original))
+    conn.execute(sql.INSERT_QUARANTINE.sql, sql.INSERT_QUARANTINE.values(row))
+    conn.execute(sql.MARK_QUARANTINED, (pk,))

@@ -1,0 +1,262 @@
+"""The SQLite adapter: one file, one writer, readers that only read."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiosqlite
+
+from grantflow._config import Settings
+from grantflow._filter import Query
+from grantflow._ports import ChunkDone, Listed, Work
+from grantflow._rows import (
+    ActionRow,
+    AppRow,
+    AttemptRow,
+    Change,
+    Load,
+    OutboxRow,
+    ParentRow,
+    Snapshot,
+    TransitionRow,
+)
+from grantflow._store import _reading, _schema, _search, _writing
+from grantflow._store import _statements as sql
+from grantflow._store._errors import translated
+from grantflow._store._lock import FileLock, needs_lock
+from grantflow._store._writer import Job, Writer
+from grantflow._store._writing import Counts
+from grantflow.errors import ConfigurationError, DatabaseError, GrantflowError, Quarantined
+from grantflow_machines import Instant
+
+T = TypeVar("T")
+_READERS = 2
+_PREFIX = "sqlite:///"
+
+
+def path_of(url: str) -> Path:
+    """The file behind a `sqlite:///` URL; raises ConfigurationError for anything else."""
+    if not url.startswith(_PREFIX) or len(url) == len(_PREFIX) or ":memory:" in url or "\0" in url:
+        msg = "the database must be a file: sqlite:///relative.db or sqlite:////absolute.db"
+        raise ConfigurationError(msg, hint="for tests, grantflow.testing makes a throw-away file")
+    return Path(url.removeprefix(_PREFIX)).absolute()
+
+
+class SqliteStore:
+    """The Store port on one SQLite file in WAL mode."""
+
+    def __init__(
+        self, writer: Writer, readers: list[aiosqlite.Connection], lock: FileLock | None, pragmas: dict[str, str]
+    ) -> None:
+        self.writer = writer
+        self._readers = readers
+        self._lock = lock
+        self._pragmas = pragmas
+        self._turn = 0
+
+    @classmethod
+    async def open(cls, url: str, settings: Settings, now: Instant) -> SqliteStore:
+        """Open or create the file.
+
+        Raises SchemaMismatch for another schema version, DatabaseError when the file cannot be used.
+        """
+        path = path_of(url)
+        timeout = settings.busy_timeout.total_seconds()
+        if not path.parent.is_dir():
+            msg = f"the folder of {path.name} does not exist"
+            raise DatabaseError(msg)
+        lock = FileLock(path, timeout) if needs_lock() else None
+        held: AbstractContextManager[None] = nullcontext() if lock is None else lock
+        connection: aiosqlite.Connection | None = None
+        readers: list[aiosqlite.Connection] = []
+        try:
+            connection = await aiosqlite.connect(path, isolation_level=None, timeout=timeout, cached_statements=256)
+            pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
+            uri = f"file:{quote(str(path))}?mode=ro"
+            for _ in range(_READERS):
+                readers.append(await aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=256))
+        except (sqlite3.Error, GrantflowError) as error:
+            for opened in (*readers, *([] if connection is None else [connection])):
+                await opened.close()
+            if lock is not None:
+                lock.close()
+            if isinstance(error, sqlite3.Error):
+                raise translated(error) from error
+            raise
+        return cls(Writer(connection, held), readers, lock, pragmas)
+
+    # -- writing --------------------------------------------------------------------------------
+    async def transact(self, load: Load, work: Work) -> Change:
+        """See Store.transact."""
+
+        def job(conn: sqlite3.Connection, counts: Counts) -> Change:
+            change = work(_reading.load(conn, load))
+            _writing.write(conn, change, counts)
+            return change
+
+        done: Change = await self.writer.run(job)
+        return done
+
+    async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
+        """See Store.sweep_chunk."""
+        done: ChunkDone = await self.writer.run(_chunk_job(pks, now, work, budget))
+        return done
+
+    async def close_lapsed_attempts(self, now: Instant, outcome: str) -> int:
+        """See Store.close_lapsed_attempts."""
+        closed: int = await self.writer.run(lambda conn, _: conn.execute(sql.CLOSE_LOOSE, (outcome, now, now)).rowcount)
+        return closed
+
+    async def quarantine(self, pk: int, reason: str, now: Instant) -> None:
+        """See Store.quarantine."""
+        await self.writer.run(lambda conn, _: _writing.quarantine(conn, pk, reason, now))
+
+    async def settle_notices(self, notices: Sequence[int], now: Instant) -> None:
+        """See Store.settle_notices."""
+        rows = [(now, pk) for pk in notices]
+        await self.writer.run(lambda conn, _: conn.executemany(sql.DELIVERED, rows))
+
+    # -- reading --------------------------------------------------------------------------------
+    async def _read(self, function: Callable[..., T], *args: Any) -> T:
+        self._turn = (self._turn + 1) % len(self._readers)
+        reader = self._readers[self._turn]
+        try:
+            result: T = await reader._execute(function, reader._conn, *args)  # noqa: SLF001 - one hop, as the writer
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        except ValueError as error:
+            msg = "the database is closed"
+            raise DatabaseError(msg) from error
+        return result
+
+    async def _rows(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        return await self._read(lambda conn: conn.execute(text, values).fetchall())
+
+    async def load(self, load: Load) -> Snapshot:
+        """See Store.load."""
+        return await self._read(_reading.load, load)
+
+    async def parents(self, app_pk: int, accounts: Sequence[str]) -> dict[str, ParentRow]:
+        """See Store.parents."""
+
+        def read(conn: sqlite3.Connection) -> dict[str, ParentRow]:
+            found = ((account, _reading.parent_row(conn, app_pk, account)) for account in accounts)
+            return {account: row for account, row in found if row is not None}
+
+        return await self._read(read)
+
+    async def apps(self) -> list[AppRow]:
+        """See Store.apps."""
+        return [AppRow(*row) for row in await self._rows(sql.SELECT_APPS)]
+
+    async def find(self, query: Query, now: Instant, *, after: str | None, limit: int, back: bool) -> list[Listed]:
+        """See Store.find."""
+        return await self._read(_search.find, query, now, after, limit, back)
+
+    async def count(self, query: Query, now: Instant, bound: int) -> int:
+        """See Store.count."""
+        return await self._read(_search.count, query, now, bound)
+
+    async def history(self, pk: int, limit: int, before: int | None) -> list[TransitionRow]:
+        """See Store.history."""
+        rows = await self._rows(sql.HISTORY, pk, before if before is not None else 1 << 62, limit)
+        return [TransitionRow(*row) for row in rows]
+
+    async def counts(self) -> list[tuple[str, str, int]]:
+        """See Store.counts."""
+        return [(str(key), str(state), int(n)) for key, state, n in await self._rows(sql.COUNTS)]
+
+    async def overdue(self, now: Instant, bound: int) -> int:
+        """See Store.overdue."""
+        return int((await self._rows(sql.OVERDUE, now, bound))[0][0])
+
+    async def due(self, now: Instant, limit: int) -> list[tuple[int, int]]:
+        """See Store.due."""
+        return [(int(pk), int(app)) for pk, app in await self._rows(sql.DUE, now, limit)]
+
+    async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
+        """See Store.due_by_app."""
+        return [(int(pk), str(key), int(n)) for pk, key, n in await self._rows(sql.DUE_BY_APP, now)]
+
+    async def next_due(self, after: Instant | None) -> Instant | None:
+        """See Store.next_due."""
+        row = await self._rows(sql.NEXT_DUE, -1 if after is None else after)
+        loose = await self._rows(sql.NEXT_LOOSE)
+        instants = [found[0][0] for found in (row, loose) if found[0][0] is not None]
+        return min(instants) if instants else None
+
+    async def horizon(self, edges: Sequence[Instant]) -> list[int]:
+        """See Store.horizon."""
+        return await self._read(_search.horizon, edges)
+
+    async def pending_notices(self, limit: int) -> list[tuple[int, str, OutboxRow]]:
+        """See Store.pending_notices."""
+        return [(row[0], row[1], OutboxRow(*row[2:])) for row in await self._rows(sql.PENDING, limit)]
+
+    async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:
+        """See Store.actions."""
+        rows = await self._rows(sql.ACTIONS, before if before is not None else 1 << 62, limit)
+        return [(row[0], ActionRow(*row[1:])) for row in rows]
+
+    async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
+        """See Store.attempts."""
+        return [AttemptRow(*row) for row in await self._rows(sql.SELECT_ATTEMPTS, pk, limit)]
+
+    def pragmas(self) -> dict[str, str]:
+        """See Store.pragmas."""
+        return dict(self._pragmas)
+
+    async def close(self) -> None:
+        """See Store.close."""
+        for reader in self._readers:
+            await reader.close()
+        await self.writer.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _prepare(
+    conn: sqlite3.Connection, held: AbstractContextManager[None], settings: Settings, now: Instant
+) -> dict[str, str]:
+    with held:
+        conn.execute("PRAGMA journal_mode=WAL")
+        conn.execute(f"PRAGMA synchronous={settings.synchronous}")
+        conn.execute("PRAGMA foreign_keys=ON")
+        conn.execute("PRAGMA trusted_schema=OFF")
+        _schema.ensure(conn, now)
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return {name: str(conn.execute(f"PRAGMA {name}").fetchone()[0]) for name in names}
+
+
+def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float) -> Job:
+    def job(conn: sqlite3.Connection, counts: Counts) -> ChunkDone:
+        until = time.perf_counter() + budget
+        changes: list[Change] = []
+        skipped = quarantined = taken = 0
+        for pk in pks:
+            if taken and time.perf_counter() > until:
+                break
+            taken += 1
+            found = _reading.snapshot_of(conn.execute(sql.SNAPSHOT_DUE, (None, pk, now)).fetchone())
+            if found is None:
+                skipped += 1
+                continue
+            try:
+                change = work(found)
+            except Quarantined as error:
+                _writing.quarantine(conn, pk, str(error), now)
+                quarantined += 1
+            except GrantflowError:
+                skipped += 1
+            else:
+                changes.append(change)
+        _writing.write_chunk(conn, changes, counts)
+        return ChunkDone(changes, skipped, quarantined, pks[taken:])
+
+    return job

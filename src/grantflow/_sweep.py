@@ -1,0 +1,163 @@
+"""Due work in fair chunks, behind a brake. It has no clock and no rules of its own: every row goes through the
+write path, so a sweep, a reader and a preview give the same verdict. Source: S-29 … S-31.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from grantflow._clock import maybe_datetime, span
+from grantflow._core import Core
+from grantflow._ids import new_id
+from grantflow._model import Held, SweepReport
+from grantflow._rows import Change, Snapshot
+from grantflow.errors import TransitionRefused
+from grantflow_machines import Instant
+
+_READ = 20_000
+_CHUNK = 2_000
+EXPIRED = "expired"
+
+
+@dataclass(slots=True)
+class Brake:
+    """What the last sweep believed, so that the next one notices a step of the clock or a flood."""
+
+    last_wall: Instant | None = None
+    last_monotonic: float = 0.0
+    stepped: bool = False
+    forecast: dict[str, int] = field(default_factory=dict)
+    forecast_until: Instant = 0
+    released: set[str] = field(default_factory=set)
+
+    def look(self, core: Core, now: Instant) -> None:
+        """Compare wall and monotonic time since the last sweep."""
+        monotonic = core.clock.monotonic()
+        if self.last_wall is not None:
+            ahead = (now - self.last_wall) - int((monotonic - self.last_monotonic) * 1_000_000)
+            if ahead > span(core.settings.brake_step):
+                self.stepped = True
+        self.last_wall, self.last_monotonic = now, monotonic
+
+
+Progress = Callable[[int, int], None]
+
+
+async def held_apps(core: Core, brake: Brake, now: Instant) -> tuple[Held, ...]:
+    """Apps whose expiries must wait for an operator: too many at once, against what was to be expected."""
+    due = await core.store.due_by_app(now)
+    if not due:
+        return ()
+    active = _live(core, await core.store.counts(), {row.key: row.kind for row in await core.store.apps()})
+    found = []
+    for _, key, count in due:
+        if key in brake.released:
+            continue
+        beyond = count - brake.forecast.get(key, 0)
+        rows = active.get(key, 0)
+        flood = beyond > core.settings.brake_count and beyond > core.settings.brake_share * max(rows, 1)
+        if flood and brake.stepped:
+            found.append(Held(key, count, rows, "the clock stepped forward and many grants would expire at once"))
+        elif flood and key in brake.forecast and now <= brake.forecast_until:
+            found.append(Held(key, count, rows, "more grants would expire at once than the forecast said"))
+    return tuple(found)
+
+
+def _live(core: Core, counts: list[tuple[str, str, int]], kinds: dict[str, str]) -> dict[str, int]:
+    active: Counter[str] = Counter()
+    for key, state, count in counts:
+        info = core.definition(kinds[key]).states.get(state)
+        if info is not None and info.functional:
+            active[key] += count
+    return active
+
+
+async def sweep(
+    core: Core, brake: Brake, *, limit: int | None = None, progress: Progress | None = None
+) -> SweepReport:
+    """Bring every timer that is due, at most `limit` rows. See Engine.sweep."""
+    now, started = core.now(), core.clock.monotonic()
+    brake.look(core, now)
+    run_id = new_id(now)
+    held = await held_apps(core, brake, now)
+    aside = {name: pk for pk, name, _ in await core.store.due_by_app(now)} if held else {}
+    waiting = {aside[entry.app] for entry in held if entry.app in aside}
+    total = _Total()
+    total.attempts += await core.store.close_lapsed_attempts(now, EXPIRED)
+    left = limit
+    while left is None or left > 0:
+        asked = _READ if left is None else min(_READ, left)
+        due = await core.store.due(now, asked)
+        pks = sorted(pk for pk, app in due if app not in waiting and pk not in total.stuck)
+        if not pks:
+            break
+        for start in range(0, len(pks), _CHUNK):
+            await _chunk(core, pks[start : start + _CHUNK], now, run_id, total)
+            if progress is not None:
+                progress(total.seen, len(pks))
+        if left is not None:
+            left -= len(pks)
+        if len(due) < asked:
+            break
+    if not held:
+        brake.stepped = False
+        brake.released.clear()
+        brake.forecast_until = now + 2 * span(core.settings.brake_step)
+        brake.forecast = await _expected(core, brake.forecast_until)
+    upcoming = await core.store.next_due(now if held or total.stuck else None)
+    seconds = core.clock.monotonic() - started
+    return SweepReport(
+        run_id=run_id,
+        seen=total.seen,
+        moved=total.moved,
+        attempts_closed=total.attempts,
+        skipped=total.skipped,
+        quarantined=total.quarantined,
+        held=held,
+        seconds=seconds,
+        next_due_at=maybe_datetime(upcoming),
+    )
+
+
+async def _expected(core: Core, until: Instant) -> dict[str, int]:
+    """How many deadlines of each app are known to fall before an instant."""
+    known = {row.key: 0 for row in await core.store.apps()}
+    return known | {key: count for _, key, count in await core.store.due_by_app(until)}
+
+
+@dataclass(slots=True)
+class _Total:
+    seen: int = 0
+    moved: int = 0
+    attempts: int = 0
+    skipped: int = 0
+    quarantined: int = 0
+    stuck: set[int] = field(default_factory=set)
+
+
+async def _chunk(core: Core, pks: list[int], now: Instant, run_id: str, total: _Total) -> None:
+    def work(snapshot: Snapshot) -> Change:
+        draft = core.draft(snapshot, run_id=run_id, settle=False)
+        if not draft.settle():
+            msg = "nothing is due"
+            raise TransitionRefused(msg)
+        return draft.change
+
+    budget = core.settings.chunk_budget.total_seconds()
+    waiting: list[int] = list(pks)
+    while waiting:
+        done = await core.store.sweep_chunk(waiting, now, work, budget)
+        taken = len(waiting) - len(done.left)
+        total.seen += taken
+        total.moved += sum(change.before != change.installation.state for change in done.changes if change.installation)
+        total.attempts += sum(len(change.changed_attempts) for change in done.changes)
+        total.skipped += done.skipped
+        total.quarantined += done.quarantined
+        if done.skipped:
+            total.stuck.update(waiting[:taken])
+        for change in done.changes:
+            for hook in core.after_commit:
+                hook(change)
+        waiting = list(done.left)
