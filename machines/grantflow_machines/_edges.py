@@ -30,8 +30,7 @@ def edges(chart: type[LifecycleChart]) -> tuple[Edge, ...]:
                 raise TypeError(msg)
             guards = tuple(str(spec.attr_name) for spec in conditions)
             found.extend(
-                Edge(str(state.value), str(name), guards, str(transition.target.value))
-                for name in transition.events
+                Edge(str(state.value), str(name), guards, str(transition.target.value)) for name in transition.events
             )
     return tuple(found)
 

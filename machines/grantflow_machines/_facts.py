@@ -97,6 +97,7 @@ class Facts:
 
     actor: Actor
     now: Instant
+    subject_kind: str = ""
     subject_id: str = ""
     account: str = ""
     is_account_admin: bool = False

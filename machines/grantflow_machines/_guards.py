@@ -52,8 +52,8 @@ class InstallationGuards:
         kind = facts.actor.kind
         if kind is ActorKind.SYSTEM or (kind is ActorKind.ADMIN and facts.is_account_admin):
             return True
-        person = kind in {ActorKind.AGENT, ActorKind.USER, ActorKind.ADMIN}
-        own = person and facts.actor.id == facts.subject_id
+        same_kind = facts.subject_kind == kind.value or (kind is ActorKind.ADMIN and facts.subject_kind == "agent")
+        own = same_kind and facts.actor.id == facts.subject_id
         return own or No("only an admin of the account, the owner or the platform may uninstall")
 
     @role("an admin of the account, an operator, or the platform")

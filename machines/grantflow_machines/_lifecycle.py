@@ -249,9 +249,7 @@ class InstallationLifecycle(InstallationGuards, LifecycleChart):
         notice="installation.expired",
     )
     revoked_upstream: Event = event(
-        _dies(active, refresh_expired, reauthorizing)
-        | refresh_expired.to.itself()
-        | reauthorizing.to.itself(),
+        _dies(active, refresh_expired, reauthorizing) | refresh_expired.to.itself() | reauthorizing.to.itself(),
         says="The grant was revoked at the authorization server; earlier consents are void.",
         role="by_reporter",
         effects=_ENDS_GRANT,
@@ -259,9 +257,7 @@ class InstallationLifecycle(InstallationGuards, LifecycleChart):
         notice="installation.revoked",
     )
     security_event: Event = event(
-        _dies(active, refresh_expired, reauthorizing)
-        | refresh_expired.to.itself()
-        | reauthorizing.to.itself(),
+        _dies(active, refresh_expired, reauthorizing) | refresh_expired.to.itself() | reauthorizing.to.itself(),
         says="A password change or a like event ended the grant; earlier consents are void.",
         role="by_reporter",
         effects=_ENDS_GRANT,

@@ -34,9 +34,7 @@ def event_rows(chart: type[LifecycleChart]) -> list[tuple[str, str, str, str, st
         who = next((found.sentence for found in guards if found.is_role), "")
         when = "; ".join(found.sentence for found in guards if not found.is_role)
         key = (edge.event, who, when, "(same)" if edge.source == edge.target else edge.target)
-        earlier = [
-            at for at, (other, sources) in enumerate(rows) if other[0] == key[0] and edge.source in sources
-        ]
+        earlier = [at for at, (other, sources) in enumerate(rows) if other[0] == key[0] and edge.source in sources]
         after = earlier[-1] + 1 if earlier else 0
         joined = next((sources for other, sources in rows[after:] if other == key), None)
         if joined is None:

@@ -1,10 +1,11 @@
 """grantflow: the life of every OAuth app installation as an explicit, persisted state machine.
 
-    async with Engine.open("sqlite:///grants.db", directory=accounts_of) as engine: ...
+async with Engine.open("sqlite:///grants.db", directory=accounts_of) as engine: ...
 """
 
 from grantflow import errors
 from grantflow._app import App, AppKind, Lifetime, LifetimePolicy, Version
+from grantflow._clock import SystemClock
 from grantflow._config import Settings
 from grantflow._engine import Engine
 from grantflow._ids import new_pkce
@@ -86,6 +87,7 @@ __all__ = [
     "Suspension",
     "SweepPreview",
     "SweepReport",
+    "SystemClock",
     "Tokens",
     "TransitionRecord",
     "Version",

@@ -176,7 +176,10 @@ class App:
             )
             values["kind"] = AppKind(values.get("kind", ""))
             values["redirect_uris"] = tuple(values.get("redirect_uris", ()))
-            values["secret_hashes"] = (*values.get("secret_hashes", ()), *([_digest(secret)] if secret else []))
+            values["secret_hashes"] = (
+                *values.get("secret_hashes", ()),
+                *([_digest(secret)] if secret else []),
+            )
             if "access_minutes" in values:
                 values["access_lifetime"] = timedelta(minutes=values.pop("access_minutes"))
             app = cls(**values)
@@ -188,7 +191,10 @@ class App:
     def to_document(self) -> str:
         """The JSON text the store keeps; canonical, so that equal apps have equal texts."""
         data = asdict(self)
-        data["lifetime"] = {"policy": self.lifetime.policy.value, "days": self.lifetime.length / timedelta(days=1)}
+        data["lifetime"] = {
+            "policy": self.lifetime.policy.value,
+            "days": self.lifetime.length / timedelta(days=1),
+        }
         data["access_minutes"] = data.pop("access_lifetime") / timedelta(minutes=1)
         return json.dumps(data, sort_keys=True)
 
@@ -228,7 +234,7 @@ def _identity_problems(app: App) -> list[str]:
     found = []
     if not isinstance(app.key, str) or not _KEY.fullmatch(app.key):
         found.append("key must be [a-z0-9._-], at most 64 characters")
-    if not isinstance(app.name, str) or not app.name.strip() or len(app.name) > 200:  # noqa: PLR2004 - the column's width
+    if not isinstance(app.name, str) or not app.name.strip() or len(app.name) > 200:
         found.append("name must have 1 to 200 characters")
     if app.mode != "host":
         found.append("mode must be 'host': tokens of foreign servers are not supported yet")

@@ -168,7 +168,7 @@ class Apps:
     def _action(self, actor: Actor, verb: str, target: str, reason: str | None) -> ActionRow:
         return ActionRow(self._core.now(), str(actor), actor.claimed, verb, target, reason, None, "applied", "")
 
-    async def _change(  # noqa: PLR0913 - the parts of one change
+    async def _change(
         self,
         app: str,
         account: str,

@@ -40,7 +40,13 @@ class Settings:
     """SQLite's `synchronous`: FULL survives a power loss, NORMAL may lose the last transactions then."""
 
     def __post_init__(self) -> None:
-        for name in ("attempt_lifetime", "code_lifetime", "directory_timeout", "chunk_budget", "busy_timeout"):
+        for name in (
+            "attempt_lifetime",
+            "code_lifetime",
+            "directory_timeout",
+            "chunk_budget",
+            "busy_timeout",
+        ):
             if getattr(self, name) <= timedelta(0):
                 msg = f"{name} must be positive"
                 raise ConfigurationError(msg)

@@ -55,7 +55,10 @@ class Core:
         return compile_chart(chart)
 
     def draft(self, snapshot: Snapshot, *, run_id: str | None = None, settle: bool = True) -> Draft:
-        """A transaction in the making, on the effective state: what is due happens first. Raises NotFound without a row and Quarantined for one set aside."""
+        """A transaction in the making, on the effective state: what is due happens first.
+
+        Raises NotFound without a row and Quarantined for one set aside.
+        """
         if snapshot.app is None or snapshot.installation is None:
             msg = "there is no such installation"
             raise NotFound(msg)
@@ -140,7 +143,7 @@ class Core:
         return await self.veto(verb, app, account, actor)
 
 
-def facts_for(  # noqa: PLR0913 - one keyword per thing only the caller knows
+def facts_for(
     draft: Draft,
     actor: Actor,
     listing: Sequence[Account],

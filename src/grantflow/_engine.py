@@ -39,7 +39,6 @@ from grantflow._ports import Clock, Listed
 from grantflow._requests import checked_name
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._store import open_store
-from grantflow._transition import CLOCK_ACTOR
 from grantflow._view import guidance, installed_version, view, view_listed
 from grantflow.errors import BadInput, Conflict, NotFound, TransitionRefused
 from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
@@ -69,7 +68,7 @@ class Engine:
 
     @classmethod
     @asynccontextmanager
-    async def open(  # noqa: PLR0913 - the engine's settings, each a keyword
+    async def open(
         cls,
         database: str,
         *,
@@ -119,7 +118,7 @@ class Engine:
             await core.store.close()
 
     # -- people ---------------------------------------------------------------------------------
-    async def authorize(  # noqa: PLR0913 - the parameters of an authorization request
+    async def authorize(
         self,
         app: str,
         *,
@@ -157,7 +156,7 @@ class Engine:
             code_challenge=code_challenge,
         )
 
-    async def reauthorize(  # noqa: PLR0913 - the parameters of an authorization request
+    async def reauthorize(
         self,
         installation: str,
         *,
@@ -228,7 +227,13 @@ class Engine:
 
     # -- installations --------------------------------------------------------------------------
     async def install(
-        self, app: str, *, account: str, actor: Actor, subject: Actor | str | None = None, label: str = "default"
+        self,
+        app: str,
+        *,
+        account: str,
+        actor: Actor,
+        subject: Actor | str | None = None,
+        label: str = "default",
     ) -> Installation:
         """An unauthorized installation, put there by an admin or by its own subject. Source: S-01.
 
@@ -245,9 +250,7 @@ class Engine:
         if known.kind is not AppKind.ACCOUNT:
             owner = checked_name(_subject(subject) if subject is not None else actor.id, "subject")
         by_admin = actor.kind in (ActorKind.ADMIN, ActorKind.SYSTEM)
-        if by_admin:
-            await self.apps.install(app, account, actor=actor)
-        elif known.kind is AppKind.ACCOUNT or owner != actor.id:
+        if by_admin or known.kind is AppKind.ACCOUNT or owner != actor.id:
             await self.apps.install(app, account, actor=actor)
         load = Load(natural=(app, account, owner, label))
 
@@ -313,8 +316,8 @@ class Engine:
         rows = await self._core.store.find(query, now, after=after, limit=limit + 1, back=back)
         more, rows = len(rows) > limit, (rows[1:] if back and len(rows) > limit else rows[:limit])
         items = tuple([await self._listed(row, now) for row in rows])
-        cursor = query.cursor(rows[-1].installation) if rows and (more or back) else None
-        return Page(items, cursor)
+        places = tuple(query.cursor(row.installation) for row in rows)
+        return Page(items, places[-1] if rows and (more or back) else None, places)
 
     async def count(self, filter: str = "") -> Matches:  # noqa: A002 - the field's word
         """How many installations match, counted up to 10,001."""
@@ -378,7 +381,9 @@ class Engine:
         subject: Actor | str | None = None,
         label: str = "default",
     ) -> Guidance:
-        """What to show one viewer: AUTHORIZE, REAUTHORIZE or nothing, who may act, and where. Source: S-04, S-33, S-34.
+        """What to show one viewer: AUTHORIZE, REAUTHORIZE or nothing, who may act, and where.
+
+        Source: S-04, S-33, S-34.
 
         With a natural key it also answers where there is no installation yet.
         """
@@ -406,7 +411,7 @@ class Engine:
         await self._prepare(asked, found)
         return _send.explain(self._core.draft(found), asked)
 
-    async def send(  # noqa: PLR0913 - the parts of one event
+    async def send(
         self,
         installation: str,
         event: str,
@@ -422,7 +427,7 @@ class Engine:
         """Bring one event from outside: suspend, disconnect, uninstall, revoked_upstream, cancel …
 
         Args:
-            payload: `attempt` names the attempt for cancel and refuse; otherwise the actor's latest open one is meant.
+            payload: `attempt` names the attempt for cancel and refuse; else the actor's latest open one is meant.
             idempotency_key: The same key on the same installation answers with the first result and writes nothing.
 
         Raises:
@@ -434,7 +439,10 @@ class Engine:
         """
         load = _target(installation, account, subject, label)
         load = Load(
-            installation=load.installation, natural=load.natural, consents_of=actor, idempotency_key=idempotency_key
+            installation=load.installation,
+            natural=load.natural,
+            consents_of=actor,
+            idempotency_key=idempotency_key,
         )
         asked = _send.Asked(event, actor, payload or {}, reason, idempotency_key)
         if self._core.policy is not None or self._core.veto is not None or self._needs_directory(actor):
@@ -512,7 +520,9 @@ class Engine:
 
     # -- time -----------------------------------------------------------------------------------
     async def sweep(self, *, limit: int | None = None, progress: _sweep.Progress | None = None) -> SweepReport:
-        """Bring every timer that is due: attempts whose time is over, grants past their deadline. Source: S-29 … S-31.
+        """Bring every timer that is due: attempts whose time is over, grants past their deadline.
+
+        Source: S-29 … S-31.
 
         Runs in chunks of a few milliseconds between other writes; twice is once; never early. Apps that the brake
         holds are named in the report and wait for `ops.release_sweep`.
@@ -520,6 +530,10 @@ class Engine:
         report = await _sweep.sweep(self._core, self._brake, limit=limit, progress=progress)
         self._earliest = None
         return report
+
+    def now(self) -> datetime:
+        """The time of the engine's clock."""
+        return self._core.clock.now()
 
     async def next_due(self) -> datetime | None:
         """When the clock must next look, or None when nothing waits."""

@@ -82,14 +82,17 @@ async def redeem(
         draft = core.draft(found)
         if attempt.outcome is not None:
             replayed = attempt.outcome == "completed"
-            return _replayed(core, draft, attempt, client) if replayed else Change()
+            return _replayed(draft, attempt, client) if replayed else Change()
         if attempt.expires_at <= draft.at:
             raise InvalidGrant
         tokens, access, refresh = _new_tokens(app, attempt.agreed, new_id(draft.at), draft.at, draft.at)
         attempt.family = tokens.family
         issue = Issue(tokens, _credentials(app, tokens, access, refresh))
         draft.apply(
-            "exchange_ok", facts_for(draft, Actor.app(app.client_id), (), attempt=attempt), attempt=attempt, issue=issue
+            "exchange_ok",
+            facts_for(draft, Actor.app(app.client_id), (), attempt=attempt),
+            attempt=attempt,
+            issue=issue,
         )
         assert draft.row is not None
         draft.change.result = _answer(draft.row.public_id, tokens, access, refresh)
@@ -126,15 +129,15 @@ def _proved(
     return app, attempt
 
 
-def _replayed(core: Core, draft: Draft, attempt: AttemptRow, client: ClientCredentials) -> Change:
+def _replayed(draft: Draft, attempt: AttemptRow, client: ClientCredentials) -> Change:
     """A code came twice: the grant it made ends, a later one does not (RFC 6749 §4.1.2)."""
     tokens = draft.snapshot.tokens
     if tokens is None or tokens.family != attempt.family:
         return Change()
-    return _ended(core, draft, "code_replayed", client)
+    return _ended(draft, "code_replayed", client)
 
 
-def _ended(core: Core, draft: Draft, event: str, client: ClientCredentials) -> Change:
+def _ended(draft: Draft, event: str, client: ClientCredentials) -> Change:
     try:
         draft.apply(event, facts_for(draft, Actor.app(client.client_id), ()))
     except TransitionRefused:
@@ -159,7 +162,7 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
         row, old = draft.row, found.tokens
         assert row is not None
         if credential.spent_at is not None:
-            return _ended(core, draft, "refresh_reused", client) if credential.family == old.family else Change()
+            return _ended(draft, "refresh_reused", client) if credential.family == old.family else Change()
         if row.deadline_at is not None and row.deadline_at <= draft.at:
             asleep = True
             return Change()
@@ -251,6 +254,6 @@ async def revoke(core: Core, token: str, client: ClientCredentials) -> None:
         draft = core.draft(found)
         if found.credential.kind == _ACCESS:
             return Change(drop_credential=found.credential.hash)
-        return _ended(core, draft, "revoked_upstream", client)
+        return _ended(draft, "revoked_upstream", client)
 
     await core.transact(Load(credential=hashed(token[:_MAX_TOKEN])), work)

@@ -10,7 +10,17 @@ from grantflow._core import Core, facts_for
 from grantflow._ids import bucket_of, hashed, new_id, new_secret
 from grantflow._model import Account, Attempt, ConsentForm, Returned, Window, WindowAccount
 from grantflow._requests import checked_name, checked_request, with_query
-from grantflow._rows import AppRow, AttemptRow, Change, ConsentRow, InstallationRow, Load, ParentRow, Snapshot, subject_of
+from grantflow._rows import (
+    AppRow,
+    AttemptRow,
+    Change,
+    ConsentRow,
+    InstallationRow,
+    Load,
+    ParentRow,
+    Snapshot,
+    subject_of,
+)
 from grantflow._secret import Secret
 from grantflow._transition import Draft
 from grantflow._view import installed_version
@@ -20,7 +30,7 @@ from grantflow_machines import Actor, Facts, Grant, Instant, No, Step
 _AUTHORIZE_PATH = "/oauth/v2/authorize?attempt={attempt}"
 
 
-async def begin(  # noqa: PLR0913 - the parameters of an authorization request
+async def begin(
     core: Core,
     app_key: str,
     actor: Actor,
@@ -294,14 +304,10 @@ def new_parent(app_row: AppRow, app: App, account: str, now: Instant, old: Paren
         old.suspended_by = old.suspended_at = old.suspended_why = None
         old.revision += 1
         return old
-    return ParentRow(
-        0, app_row.pk, account, app.latest.name, available=False, revision=1, installed_at=now
-    )
+    return ParentRow(0, app_row.pk, account, app.latest.name, available=False, revision=1, installed_at=now)
 
 
-def new_row(  # noqa: PLR0913 - the natural key
-    core: Core, found: Snapshot, account: str, subject: str | None, label: str, actor: Actor
-) -> Draft:
+def new_row(core: Core, found: Snapshot, account: str, subject: str | None, label: str, actor: Actor) -> Draft:
     """A draft with a new row in the initial state."""
     assert found.app is not None
     definition, now = core.definition(found.app.kind), core.now()
@@ -336,7 +342,7 @@ def new_row(  # noqa: PLR0913 - the natural key
     return draft
 
 
-def _row_for(  # noqa: PLR0913 - passes on what select_account read
+def _row_for(
     core: Core,
     found: Snapshot,
     app: App,

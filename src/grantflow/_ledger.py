@@ -15,7 +15,7 @@ class Ledger:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def begin(  # noqa: PLR0913 - the parameters of RFC 6749 §4.1.1 and RFC 7636 §4.3
+    async def begin(
         self,
         *,
         client_id: str,

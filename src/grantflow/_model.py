@@ -307,6 +307,8 @@ class Page:
     items: tuple[Installation, ...]
     next_after: str | None
     """Pass as `after=` for the next page; None at the end."""
+    places: tuple[str, ...] = ()
+    """The cursor of each item, for windows that begin or end in the middle of a page."""
 
 
 @dataclass(frozen=True, slots=True)

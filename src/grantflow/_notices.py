@@ -68,7 +68,7 @@ class Courier:
                 answer = subscriber(notice)
                 if inspect.isawaitable(answer):
                     await answer
-            except Exception:
+            except Exception:  # noqa: BLE001 - a host's callback; logged, the notice stays
                 _log.exception("a subscriber failed on %s; the notice stays in the outbox", notice.name)
                 return False
         return True

@@ -111,7 +111,13 @@ class Ops:
                 raise PlanOutdated(msg)
             _force(draft, move.target, plan.actor, plan.reason, quiet=plan.without_side_effects)
             draft.change.action = self._row(
-                plan.actor, plan.verb, move.installation, plan.reason, move.version, "applied", f"to {move.target}"
+                plan.actor,
+                plan.verb,
+                move.installation,
+                plan.reason,
+                move.version,
+                "applied",
+                f"to {move.target}",
             )
             return draft.change
 
@@ -135,7 +141,9 @@ class Ops:
         now = self._core.now()
         due = {key: count for _, key, count in await self._core.store.due_by_app(now)}
         return SweepPreview(
-            due, await self._core.store.overdue(now, 10_001), await _sweep.held_apps(self._core, self._brake, now)
+            due,
+            await self._core.store.overdue(now, 10_001),
+            await _sweep.held_apps(self._core, self._brake, now),
         )
 
     async def release_sweep(self, app: str, *, actor: Actor, reason: str) -> None:
@@ -180,13 +188,13 @@ class Ops:
             await self._record(actor, verb, target, reason, None, "refused", str(error))
             raise
 
-    def _row(  # noqa: PLR0913 - the columns of an action
+    def _row(
         self, actor: Actor, verb: str, target: str, reason: str, seen: int | None, outcome: str, detail: str
     ) -> ActionRow:
         now = self._core.now()
         return ActionRow(now, str(actor), actor.claimed, verb, target[:200], reason, seen, outcome, detail[:1000])
 
-    async def _record(  # noqa: PLR0913 - the columns of an action
+    async def _record(
         self, actor: Actor, verb: str, target: str, reason: str, seen: int | None, outcome: str, detail: str
     ) -> None:
         row = self._row(actor, verb, target, reason, seen, outcome, detail)

@@ -70,7 +70,7 @@ class Store(Protocol):
     async def transact(self, load: Load, work: Work) -> Change:
         """Read, decide, write and commit.
 
-        Returns the change as written: `pk` fields of new rows are filled in. Raises Conflict when the compare-and-swap
+        Returns the change as written: `pk` fields of new rows are filled in. Raises Conflict when the swap
         fails (adapters with several writers run `work` again first), Quarantined for a row that cannot be understood,
         DatabaseError and its leaves for the database.
         """

@@ -163,9 +163,7 @@ def _beyond(side: set[str], other: set[str]) -> str:
     return f"has {', '.join(sorted(side - other)) or 'nothing'} beyond the other"
 
 
-def _guard_findings(
-    definition: Definition, event: str, alternative: Alternative
-) -> Iterator[tuple[str, str]]:
+def _guard_findings(definition: Definition, event: str, alternative: Alternative) -> Iterator[tuple[str, str]]:
     names, guards = alternative.names, alternative.guards
     if len(names) != len(guards):
         yield f"names {len(names)}", f"asks {len(guards)}"

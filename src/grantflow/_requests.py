@@ -24,7 +24,7 @@ class AuthorizationRequest:
     code_challenge: str | None
 
 
-def checked_request(  # noqa: PLR0913 - the parameters of the request
+def checked_request(
     app: App,
     version: Version,
     *,
@@ -87,5 +87,8 @@ def checked_name(value: object, what: str) -> str:
 def with_query(uri: str, **values: str | None) -> str:
     """A redirect URI with parameters added; its own query is kept (RFC 6749 §3.1.2)."""
     parts = urlsplit(uri)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *((k, v) for k, v in values.items() if v is not None)]
+    query = [
+        *parse_qsl(parts.query, keep_blank_values=True),
+        *((k, v) for k, v in values.items() if v is not None),
+    ]
     return urlunsplit(parts._replace(query=urlencode(query)))

@@ -15,7 +15,9 @@ from grantflow._transition import Draft, explanation
 from grantflow.errors import BadInput, EngineOnly, TransitionRefused
 from grantflow_machines import Actor, Effect, Facts, Origin
 
-_ABOUT_ATTEMPT = frozenset({Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT, Effect.CLOSE_ATTEMPT, Effect.REPLACE_TOKENS})
+_ABOUT_ATTEMPT = frozenset(
+    {Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT, Effect.CLOSE_ATTEMPT, Effect.REPLACE_TOKENS}
+)
 THROUGH_THE_WINDOW = frozenset({Effect.OPEN_ATTEMPT, Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT})
 _PAYLOAD = {"attempt", "account", "scopes", "veto"}
 
@@ -107,9 +109,7 @@ async def send(core: Core, load: Load, asked: Asked) -> Change:
             if not isinstance(verdict, Refused):
                 msg = f"{asked.event} goes through the window"
                 raise TransitionRefused(msg, hint="use engine.authorize, select_account and agree")
-        draft.apply(
-            asked.event, facts, attempt=attempt, reason=asked.reason, idempotency_key=asked.idempotency_key
-        )
+        draft.apply(asked.event, facts, attempt=attempt, reason=asked.reason, idempotency_key=asked.idempotency_key)
         draft.change.result = found
         return draft.change
 

@@ -151,7 +151,9 @@ async def _chunk(core: Core, pks: list[int], now: Instant, run_id: str, total: _
         done = await core.store.sweep_chunk(waiting, now, work, budget)
         taken = len(waiting) - len(done.left)
         total.seen += taken
-        total.moved += sum(change.before != change.installation.state for change in done.changes if change.installation)
+        total.moved += sum(
+            change.before != change.installation.state for change in done.changes if change.installation
+        )
         total.attempts += sum(len(change.changed_attempts) for change in done.changes)
         total.skipped += done.skipped
         total.quarantined += done.quarantined

@@ -26,7 +26,18 @@ from grantflow._rows import (
     TransitionRow,
 )
 from grantflow.errors import Quarantined, TransitionRefused, UnknownEvent
-from grantflow_machines import Actor, ActorKind, AttemptFacts, Effect, EventRule, Facts, Grant, Instant, Step, TimerKind
+from grantflow_machines import (
+    Actor,
+    ActorKind,
+    AttemptFacts,
+    Effect,
+    EventRule,
+    Facts,
+    Grant,
+    Instant,
+    Step,
+    TimerKind,
+)
 
 SUPERSEDED = "superseded"
 CLOCK_ACTOR = Actor.system()
@@ -47,7 +58,13 @@ class Draft:
     __slots__ = ("actor_name", "at", "change", "definition", "row", "run_id", "settings", "snapshot")
 
     def __init__(
-        self, snapshot: Snapshot, definition: Definition, settings: Settings, now: Instant, *, run_id: str | None = None
+        self,
+        snapshot: Snapshot,
+        definition: Definition,
+        settings: Settings,
+        now: Instant,
+        *,
+        run_id: str | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.definition = definition
@@ -95,6 +112,7 @@ class Draft:
         return Facts(
             actor=actor,
             now=self.at,
+            subject_kind=row.subject_kind,
             subject_id=row.subject_id,
             account=row.account,
             attempt=None if attempt is None or attempt.outcome is not None else self._speaks_of(attempt),
@@ -119,7 +137,7 @@ class Draft:
         self.change.before = None
         self._record(self.definition.creation, None, row.state, actor, None, None)
 
-    def apply(  # noqa: PLR0913 - one keyword per thing an event can bring
+    def apply(
         self,
         event: str,
         facts: Facts,
@@ -170,10 +188,10 @@ class Draft:
                     self.apply(lapsed, self.facts(CLOCK_ACTOR, attempt), attempt=attempt)
                     brought += 1
         deadline = self.definition.timer(TimerKind.DEADLINE)
-        if deadline is not None and (row.state, deadline) in self.definition.cells:
-            if row.deadline_at is not None and row.deadline_at <= self.at:
-                self.apply(deadline, self.facts(CLOCK_ACTOR))
-                brought += 1
+        passed = row.deadline_at is not None and row.deadline_at <= self.at
+        if passed and deadline is not None and (row.state, deadline) in self.definition.cells:
+            self.apply(deadline, self.facts(CLOCK_ACTOR))
+            brought += 1
         return brought
 
     def due(self) -> Instant | None:
@@ -210,7 +228,7 @@ class Draft:
         self.touch(attempt)
 
     # -- what follows ---------------------------------------------------------------------------
-    def _effects(  # noqa: PLR0913 - mirrors apply
+    def _effects(
         self,
         rule: EventRule,
         attempt: AttemptRow | None,
@@ -296,7 +314,7 @@ class Draft:
         elif rule.reason is not None:
             row.reason = rule.reason if forced else reason or rule.reason
 
-    def _record(  # noqa: PLR0913 - the columns of a transition
+    def _record(
         self,
         event: str,
         source: str | None,

@@ -146,7 +146,7 @@ def _build(
     )
 
 
-def guidance(  # noqa: PLR0913 - everything a sentence needs
+def guidance(
     app: App,
     running: Version,
     definition: Definition,
@@ -178,7 +178,11 @@ def guidance(  # noqa: PLR0913 - everything a sentence needs
 
 
 def _filled(app: App, installation: Installation | None, account: str | None) -> str:
-    values = {"app": app.key, "account": account or "", "installation": installation.id if installation else ""}
+    values = {
+        "app": app.key,
+        "account": account or "",
+        "installation": installation.id if installation else "",
+    }
     url = app.authorize_url
     for name, value in values.items():
         url = url.replace("{" + name + "}", value)
@@ -199,7 +203,7 @@ def _who(app: App, subject: str) -> str:
     return "an admin of the account" if app.kind is AppKind.ACCOUNT else f"user {subject}"
 
 
-def _sentence(  # noqa: PLR0913 - the parts of one sentence
+def _sentence(
     place: str, installation: Installation | None, grant: Grant, prompt: Prompt, who: str, where: str
 ) -> str:
     if installation is not None and (installation.suspension is not None or installation.parent_suspended):

@@ -94,7 +94,13 @@ async def throwaway_engine(**settings: Any) -> AsyncIterator[Engine]:
 
 
 async def consent(
-    engine: Engine, app: str, account: str, *, actor: Actor, subject: str | None = None, label: str = "default"
+    engine: Engine,
+    app: str,
+    account: str,
+    *,
+    actor: Actor,
+    subject: str | None = None,
+    label: str = "default",
 ) -> tuple[Returned, str]:
     """Walk a person from the window to the consent; returns where they go, and the PKCE verifier."""
     verifier, challenge = new_pkce()
@@ -106,7 +112,13 @@ async def consent(
 
 
 async def authorize(
-    engine: Engine, app: str, account: str, *, actor: Actor, secret: str | None = SECRET, label: str = "default"
+    engine: Engine,
+    app: str,
+    account: str,
+    *,
+    actor: Actor,
+    secret: str | None = SECRET,
+    label: str = "default",
 ) -> Tokens:
     """Walk a person from the window to an active installation; returns the app's tokens."""
     returned, verifier = await consent(engine, app, account, actor=actor, label=label)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantflow._compile import Definition, compile_chart
+from grantflow._compile import Alternative, Definition, compile_chart
 from grantflow._decide import Accepted, Refused, choose, decide
 from grantflow._model import Obstacle
-from grantflow_machines import CHARTS, Actor, InstallationLifecycle, Step
+from grantflow_machines import CHARTS, Actor, Guard, InstallationLifecycle, No, Step
 from tests.machines.situations import (
     ANN,
     BOB,
@@ -154,6 +154,30 @@ def test_the_nearest_alternative_is_the_one_explained(agent: Definition) -> None
         "refused unless the operator asks for unauthorized",
     }
     assert len(refused.obstacles) == 1
+
+
+def refusing(name: str, *, is_role: bool = False, until: int | None = None) -> Guard:
+    return Guard(lambda _: No(name, available_at=until), name, is_role=is_role)
+
+
+def one_of(*alternatives: tuple[Guard, ...]) -> Definition:
+    cell = tuple(Alternative(guards, tuple(g.sentence for g in guards), "active") for guards in alternatives)
+    return replace(AGENT, cells={("active", "expire"): cell})
+
+
+def test_an_event_is_available_when_the_last_of_its_times_has_come() -> None:
+    table = one_of((refusing("soon", until=NOW + 1), refusing("later", until=NOW + 2)))
+    refused = decide(table, "active", "expire", situation())
+    assert isinstance(refused, Refused)
+    assert (refused.why, refused.available_at) == ("soon; later", NOW + 2)
+
+
+def test_what_anybody_else_may_do_is_farther_away_than_any_condition() -> None:
+    other_person = (refusing("not you", is_role=True), refusing("not now"))
+    same_person = (refusing("first"), refusing("second"), refusing("third"))
+    refused = decide(one_of(other_person, same_person), "active", "expire", situation())
+    assert isinstance(refused, Refused)
+    assert refused.why == "first; second; third"
 
 
 @pytest.mark.parametrize(

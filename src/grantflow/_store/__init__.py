@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def open_store(url: str, settings: Settings, now: Instant) -> Store:
     """Open the store behind a URL; raises ConfigurationError for an unknown scheme."""
     if url.startswith("sqlite:"):
-        from grantflow._store.sqlite import SqliteStore  # noqa: PLC0415 - SQLModel loads when a database is opened
+        from grantflow._store.sqlite import SqliteStore
 
         return await SqliteStore.open(url, settings, now)
     scheme = url.split(":", 1)[0][:20]

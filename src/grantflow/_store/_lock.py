@@ -36,7 +36,7 @@ class FileLock:
         self._fd: int | None = None
         self.path = database.with_name(database.name + ".lock")
         try:
-            import fcntl  # noqa: PLC0415 - only where it exists and is needed
+            import fcntl
         except ImportError as error:
             msg = f"SQLite {sqlite3.sqlite_version} needs a file lock that this system does not have"
             raise ConfigurationError(msg, hint="use a Python with SQLite 3.51.3 or newer") from error

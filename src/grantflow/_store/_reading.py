@@ -115,11 +115,11 @@ def _by_attempt(conn: sqlite3.Connection, row: tuple[Any, ...] | None, what: Loa
         return Snapshot(app=app, attempt=attempt)
     subject = subject_of(app.kind, what.account, attempt.subject_id)
     values = (what.idempotency_key, app.pk, what.account, *subject, attempt.label)
-    found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_NATURAL, values).fetchone())
-    if found is None:
-        found = Snapshot(app=app, parent=parent_row(conn, app.pk, what.account))
-    found.attempt = attempt
-    return found
+    known = snapshot_of(conn.execute(sql.SNAPSHOT_BY_NATURAL, values).fetchone())
+    if known is None:
+        known = Snapshot(app=app, parent=parent_row(conn, app.pk, what.account))
+    known.attempt = attempt
+    return known
 
 
 def _by_credential(conn: sqlite3.Connection, digest: bytes) -> Snapshot:

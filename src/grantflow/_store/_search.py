@@ -1,7 +1,7 @@
 """Finding installations: keyset pages and bounded counts through the index that fits.
 
 SQLite keeps no statistics here, so the way into the table is chosen by looking: an index that leads to few
-rows is taken and its rows sorted; where every index leads to many, the one that already yields the asked order
+rows is taken and its rows sorted; where every index leads to many, the one that already has the asked order
 is walked until the page is full. The chosen index is named in the statement. The text of a statement depends
 on the shape of the query alone, so that the connection's statement cache knows it.
 """
@@ -319,9 +319,7 @@ def _any(column: str, values: Sequence[Value]) -> _Clause:
     """The column has one of the values."""
     plain = [value.text for value in values if isinstance(value, Exact) and value.kind is None]
     clauses = (
-        [_Clause(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(plain),))]
-        if len(plain) > 1
-        else []
+        [_Clause(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(plain),))] if len(plain) > 1 else []
     )
     clauses += [_value(column, value) for value in values if len(plain) == 1 or not _is_plain(value)]
     return _either(clauses)

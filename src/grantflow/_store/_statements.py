@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Table, insert, update
+from sqlalchemy import Table, insert
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import ClauseElement
 
 from grantflow import _rows
 from grantflow._store import _tables
@@ -32,9 +32,9 @@ class Statement:
     values: Callable[[Any], tuple[Any, ...]]
 
 
-def _compiled(query: Executable) -> tuple[str, tuple[str, ...]]:
+def _compiled(query: ClauseElement) -> tuple[str, tuple[str, ...]]:
     built = query.compile(dialect=_DIALECT)
-    names: list[str] = built.positiontup or []  # type: ignore[attr-defined]  # present with positional parameters
+    names: list[str] = getattr(built, "positiontup", None) or []
     return str(built), tuple(names)
 
 
@@ -49,11 +49,13 @@ def columns(row: type[Any]) -> tuple[str, ...]:
 
 def _insert(model: type[_tables.Base], row: type[Any]) -> Statement:
     names = tuple(name for name in columns(row) if name != "pk")
-    sql, order = _compiled(insert(table_of(model)).values({name: None for name in names}))
+    sql, order = _compiled(insert(table_of(model)).values(dict.fromkeys(names)))
     return Statement(sql, _getter(order))
 
 
-def _update(model: type[_tables.Base], row: type[Any], *, frozen: tuple[str, ...], guard: tuple[str, ...]) -> Statement:
+def _update(
+    model: type[_tables.Base], row: type[Any], *, frozen: tuple[str, ...], guard: tuple[str, ...]
+) -> Statement:
     table = table_of(model)
     names = tuple(name for name in columns(row) if name not in ("pk", *frozen))
     sets = ", ".join(f"{name}=?" for name in names)
@@ -86,7 +88,9 @@ UPDATE_APP = _update(_tables.App, _rows.AppRow, frozen=("public_id", "key"), gua
 INSERT_PARENT = _insert(_tables.Parent, _rows.ParentRow)
 UPDATE_PARENT = _update(_tables.Parent, _rows.ParentRow, frozen=("app_pk", "account"), guard=())
 INSERT_TOKENS = _insert(_tables.TokenSet, _rows.TokenRow)
-REPLACE_TOKENS = Statement(INSERT_TOKENS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1), INSERT_TOKENS.values)
+REPLACE_TOKENS = Statement(
+    INSERT_TOKENS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1), INSERT_TOKENS.values
+)
 INSERT_CREDENTIAL = _insert(_tables.Credential, _rows.CredentialRow)
 INSERT_QUARANTINE = Statement(
     _insert(_tables.Quarantine, _rows.QuarantineRow).sql.replace("INSERT INTO", "INSERT OR IGNORE INTO", 1),
@@ -169,7 +173,8 @@ SELECT_ATTEMPTS = (
     f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.installation_pk = ? ORDER BY x.pk DESC LIMIT ?"
 )
 CLOSE_LOOSE = (
-    f"UPDATE {_attempt} SET outcome=?, closed_at=? WHERE installation_pk IS NULL AND outcome IS NULL AND expires_at<=?"
+    f"UPDATE {_attempt} SET outcome=?, closed_at=? "
+    "WHERE installation_pk IS NULL AND outcome IS NULL AND expires_at<=?"
 )
 HISTORY = (
     f"SELECT {', '.join(columns(_rows.TransitionRow))} FROM {_transition} "
@@ -179,7 +184,8 @@ OVERDUE = f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS 
 DUE = f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at LIMIT ?"
 DUE_BY_APP = (
     f"SELECT d.app_pk, a.key, d.n FROM (SELECT app_pk, count(*) AS n FROM {_installation} "
-    f"WHERE due_at IS NOT NULL AND due_at <= ?1 AND deadline_at <= ?1 GROUP BY app_pk) d JOIN {_app} a ON a.pk = d.app_pk"
+    "WHERE due_at IS NOT NULL AND due_at <= ?1 AND deadline_at <= ?1 GROUP BY app_pk) d "
+    f"JOIN {_app} a ON a.pk = d.app_pk"
 )
 NEXT_DUE = f"SELECT min(due_at) FROM {_installation} WHERE due_at IS NOT NULL AND due_at > ?"
 NEXT_LOOSE = f"SELECT min(expires_at) FROM {_attempt} WHERE installation_pk IS NULL AND outcome IS NULL"

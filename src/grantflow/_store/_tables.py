@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -86,7 +95,12 @@ class Installation(Base, table=True):
             sqlite_where=text("state <> 'uninstalled'"),
         ),
         Index("grantflow_installation_due", "due_at", "app_pk", sqlite_where=text("due_at IS NOT NULL")),
-        Index("grantflow_installation_deadline", "deadline_at", "pk", sqlite_where=text("deadline_at IS NOT NULL")),
+        Index(
+            "grantflow_installation_deadline",
+            "deadline_at",
+            "pk",
+            sqlite_where=text("deadline_at IS NOT NULL"),
+        ),
         Index("grantflow_installation_state", "state", "pk"),
         Index("grantflow_installation_app", "app_pk", "state", "pk"),
         Index("grantflow_installation_account", "account", "pk"),
@@ -175,7 +189,15 @@ class Consent(Base, table=True):
 
     __tablename__ = "grantflow_consent"
     __table_args__ = (
-        Index("grantflow_consent_subject", "app_pk", "account", "subject_kind", "subject_id", "actor_kind", "actor_id"),
+        Index(
+            "grantflow_consent_subject",
+            "app_pk",
+            "account",
+            "subject_kind",
+            "subject_id",
+            "actor_kind",
+            "actor_id",
+        ),
     )
     pk: int | None = _key()
     app_pk: int
@@ -210,7 +232,10 @@ class Credential(Base, table=True):
     """Issued tokens by hash."""
 
     __tablename__ = "grantflow_credential"
-    __table_args__ = (Index("grantflow_credential_installation", "installation_pk"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("grantflow_credential_installation", "installation_pk"),
+        {"sqlite_with_rowid": False},
+    )
     hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     installation_pk: int
     kind: str

@@ -88,7 +88,8 @@ class Writer:
 
     def _optimistic(self, conn: sqlite3.Connection, batch: list[_Waiting]) -> tuple[list[_Outcome] | None, Counts]:
         """All jobs without savepoints; None when one of them failed after it had written."""
-        counts, outcomes = Counts(), []
+        counts: Counts = Counts()
+        outcomes: list[_Outcome] = []
         for job, future in batch:
             written = conn.total_changes
             try:
@@ -110,7 +111,7 @@ class Writer:
             conn.execute("SAVEPOINT job")
             try:
                 result = job(conn, counts)
-            except Exception as error:  # noqa: BLE001 - handed to the caller it belongs to
+            except Exception as error:
                 if not conn.in_transaction:  # the database itself gave up: the whole batch fails
                     raise
                 conn.execute("ROLLBACK TO job")

@@ -108,10 +108,7 @@ def write_chunk(conn: sqlite3.Connection, changes: list[Change], counts: Counts)
             write(conn, change, counts)
     if not plain:
         return
-    values = [
-        (*sql.UPDATE_INSTALLATION.values(change.installation), change.expected_version)
-        for change in plain
-    ]
+    values = [(*sql.UPDATE_INSTALLATION.values(change.installation), change.expected_version) for change in plain]
     if conn.executemany(sql.UPDATE_INSTALLATION.sql, values).rowcount != len(plain):
         raise Conflict
     _many(conn, sql.INSERT_TRANSITION, _flat(change.transitions for change in plain))

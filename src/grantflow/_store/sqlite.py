@@ -52,7 +52,11 @@ class SqliteStore:
     """The Store port on one SQLite file in WAL mode."""
 
     def __init__(
-        self, writer: Writer, readers: list[aiosqlite.Connection], lock: FileLock | None, pragmas: dict[str, str]
+        self,
+        writer: Writer,
+        readers: list[aiosqlite.Connection],
+        lock: FileLock | None,
+        pragmas: dict[str, str],
     ) -> None:
         self.writer = writer
         self._readers = readers
@@ -79,7 +83,7 @@ class SqliteStore:
             connection = await aiosqlite.connect(path, isolation_level=None, timeout=timeout, cached_statements=256)
             pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
             uri = f"file:{quote(str(path))}?mode=ro"
-            for _ in range(_READERS):
+            while len(readers) < _READERS:
                 readers.append(await aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=256))
         except (sqlite3.Error, GrantflowError) as error:
             for opened in (*readers, *([] if connection is None else [connection])):
@@ -110,7 +114,9 @@ class SqliteStore:
 
     async def close_lapsed_attempts(self, now: Instant, outcome: str) -> int:
         """See Store.close_lapsed_attempts."""
-        closed: int = await self.writer.run(lambda conn, _: conn.execute(sql.CLOSE_LOOSE, (outcome, now, now)).rowcount)
+        closed: int = await self.writer.run(
+            lambda conn, _: conn.execute(sql.CLOSE_LOOSE, (outcome, now, now)).rowcount
+        )
         return closed
 
     async def quarantine(self, pk: int, reason: str, now: Instant) -> None:

@@ -1,0 +1,126 @@
+"""Plays the story and shows its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import importlib.metadata
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from grantflow import Engine, SystemClock
+from grantflow.demo._overview import overview
+from grantflow.demo._story import DAYS, Story, Tally
+from grantflow.errors import BadInput
+from grantflow.testing import ManualClock, People
+
+MAX_SIZE = 20_000
+_APPS = "grantflow.apps"
+
+
+def app(name: str) -> Any:
+    """Something an app of this distribution offers, by entry point: the engine never looks up at the apps."""
+    found = importlib.metadata.entry_points(group=_APPS, name=name)
+    for entry in found:
+        return entry.load()
+    msg = f"the part {name!r} of grantflow is not installed"
+    raise BadInput(msg, hint="install grantflow again")
+
+
+def run_demo(size: int = 300, keep: Path | None = None, *, tui: bool = False, seed: int = 7) -> int:
+    """Let a fleet live 420 days that end now, show it, and open the console if asked; returns the exit code.
+
+    Raises:
+        BadInput: the size is out of bounds or the file to keep exists already.
+    """
+    if not 20 <= size <= MAX_SIZE:
+        msg = f"--size lies between 20 and {MAX_SIZE:,}"
+        raise BadInput(msg)
+    if keep is not None and keep.exists():
+        msg = f"{keep} exists already"
+        raise BadInput(msg, hint="choose another file; the demo never writes into an existing one")
+    console = Console(highlight=False)
+    with _place(keep) as path:
+        asyncio.run(_play(console, path, size, seed))
+        _how_to_go_on(console, keep)
+        if tui:
+            run: Callable[..., int] = app("tui")
+            return run(f"sqlite:///{path}", write=True, operator=getpass.getuser(), claimed=False)
+    return 0
+
+
+@contextlib.contextmanager
+def _place(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        yield keep.absolute()
+        return
+    folder = tempfile.mkdtemp(prefix="grantflow-demo-")
+    try:
+        yield Path(folder) / "demo.db"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _play(console: Console, path: Path, size: int, seed: int) -> None:
+    real = SystemClock()
+    clock = ManualClock(real.now() - timedelta(days=DAYS))
+    people = People()
+    started = real.monotonic()
+    async with Engine.open(f"sqlite:///{path}", directory=people, clock=clock) as engine:
+        story = Story(engine, clock, people, size, seed)
+        await story.prepare()
+        async with app("expiry-scheduler")(engine) as scheduler:
+            with _progress(console) as progress:
+                task = progress.add_task("420 days", total=DAYS, day="")
+                for number in range(DAYS):
+                    await story.day(number)
+                    clock.advance(timedelta(days=1) if number < DAYS - 1 else real.now() - clock.now())
+                    report = await scheduler.sweep_now()
+                    story.tally.expired += report.moved
+                    story.tally.sweeps += 1
+                    progress.update(task, advance=1, day=f"{clock.now():%Y-%m-%d}")
+        await story.finish()
+        _told(console, story.tally, real.monotonic() - started)
+        await overview(console, engine, story)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[day]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _told(console: Console, tally: Tally, seconds: float) -> None:
+    console.print(
+        f"{tally.authorized} authorizations, {tally.cancelled} cancelled, {tally.refused} refused, "
+        f"{tally.abandoned} abandoned; a new version with one more scope: {tally.upgraded} agreed; "
+        f"{tally.sweeps} sweeps by APScheduler moved {tally.expired}; {tally.reauthorized} reauthorized. "
+        f"{seconds:.1f} s.\n"
+    )
+
+
+def _how_to_go_on(console: Console, keep: Path | None) -> None:
+    if keep is None:
+        console.print("Nothing was left behind. To go on with a fleet like this:\n")
+        console.print("  grantflow demo --keep demo.db      keep the database")
+        console.print("  grantflow demo --tui               look at it in the console")
+        return
+    console.print(f"The database stays in {keep}. Go on with:\n")
+    for command, what in (
+        (f"grantflow --database {keep} list state:refresh-expired", "find the broken ones"),
+        (f"grantflow --database {keep} tui --write", "look around, force one"),
+        (f"grantflow --database {keep} scheduler run", "let time move"),
+    ):
+        console.print(f"  {command:<60} {what}")

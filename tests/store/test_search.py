@@ -1,0 +1,461 @@
+"""Searching: the right rows in the right order, page by page, through an index."""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from grantflow._filter import FIELDS, FLAGS, LIVE_STATES, MAX_VALUES, SORTS, WORD, Query, parse
+from grantflow._rows import AppRow, InstallationRow, ParentRow
+from grantflow._store import _schema, _search
+from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
+from grantflow.errors import BadInput
+
+NOW = 1_785_000_000_000_000
+DAY = 86_400_000_000
+ROWS = 5_000
+STATES = ("active", "active", "active", "refresh-expired", "reauthorizing", "unauthorized", "uninstalled")
+ODD = (
+    "100%",
+    "100% sure",
+    "1000",
+    "a_b",
+    "aXb",
+    "a\ud7ff",
+    "a\ue000",
+    "a\U0010ffff",
+    "a\U0010ffffz",
+    "b",
+    "🦊den",
+    "🦊",
+)
+
+Keep = Callable[[InstallationRow], bool]
+
+
+def app_row(pk: int) -> AppRow:
+    kind = ("account", "agent", "external")[pk % 3]
+    return AppRow(pk, f"app-id-{pk}", f"crm-{pk}" if pk % 2 else f"hr-{pk}", kind, f"client-{pk}", "{}", 1)
+
+
+def installation_row(pk: int, chance: random.Random) -> InstallationRow:
+    state = chance.choice(STATES)
+    dead = state in {"refresh-expired", "reauthorizing"}
+    ends = NOW + chance.randrange(-5, 400) * DAY // 2 if state == "active" or dead else None
+    due = ends if state == "active" and ends is not None and chance.random() < 0.95 else None
+    created = NOW - (ROWS - pk) * DAY // 50
+    suspended = chance.random() < 0.02
+    return InstallationRow(
+        pk=pk,
+        public_id=f"{0x0198C0DE + pk // 100:08x}-{chance.randrange(1 << 16):04x}-7000-8000-{pk:012x}",
+        app_pk=pk % 6 + 1,
+        account=chance.choice(ODD) if pk % 50 == 0 else f"acct-{chance.randrange(300)}",
+        subject_kind=chance.choice(("agent", "user")),
+        subject_id=str(chance.randrange(500)),
+        label="" if pk % 3 else f"laptop {pk}",
+        state="from-the-future" if pk % 997 == 0 else state,
+        reason=chance.choice(("time", "revoked", "api-rejected")) if dead else None,
+        version=chance.randrange(1, 40),
+        generation=1,
+        due_at=due,
+        deadline_at=ends,
+        grant_revoked=False,
+        granted="crm.read crm.write" if pk % 4 == 0 else "crm.readonly",
+        identity=None,
+        definition="AgentInstallation",
+        definition_version=1,
+        fingerprint="f",
+        bucket=0,
+        created_at=created,
+        entered_at=created + chance.randrange(40) * DAY,
+        updated_at=created,
+        forced=pk % 61 == 0,
+        suspended_by="operator" if suspended else None,
+        suspended_at=NOW if suspended else None,
+        suspended_why="why" if suspended else None,
+        quarantined=pk % 997 == 0,
+    )
+
+
+def insert(conn: sqlite3.Connection, table: str, names: tuple[str, ...], rows: list[object]) -> None:
+    places = ", ".join("?" * len(names))
+    values = [tuple(getattr(row, name) for name in names) for row in rows]
+    conn.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", values)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[InstallationRow]:
+    chance = random.Random(4)
+    made: dict[tuple[object, ...], InstallationRow] = {}
+    for pk in range(1, ROWS + 1):
+        row = installation_row(pk, chance)
+        while (row.app_pk, row.account, row.subject_kind, row.subject_id, row.label) in made:
+            row = installation_row(pk, chance)
+        made[row.app_pk, row.account, row.subject_kind, row.subject_id, row.label] = row
+    return list(made.values())
+
+
+@pytest.fixture
+def empty() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as conn:
+        for statement in _schema.statements():
+            conn.execute(statement)
+        insert(conn, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
+        yield conn
+
+
+@pytest.fixture(scope="module")
+def conn(rows: list[InstallationRow]) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as made:
+        for statement in _schema.statements():
+            made.execute(statement)
+        insert(made, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
+        insert(made, "grantflow_installation", INSTALLATION_COLUMNS, list(rows))
+        yield made
+
+
+@pytest.fixture(params=[0, 100, _search.FEW], ids=["walks", "mixed", "sorts"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Every answer must be the same whichever way into the table is chosen."""
+    limit = int(request.param)
+    monkeypatch.setattr(_search, "FEW", limit - 1 if limit == 0 else limit)
+    return limit
+
+
+def found(conn: sqlite3.Connection, query: Query, *, limit: int = ROWS) -> list[int]:
+    return [row.installation.pk for row in _search.find(conn, query, NOW, None, limit, False)]
+
+
+def ordered(rows: list[InstallationRow], query: Query) -> list[int]:
+    column = SORTS[query.sort]
+    kept = [row for row in rows if getattr(row, column) is not None]
+    kept.sort(key=lambda row: (getattr(row, column), row.pk), reverse=query.descending)
+    return [row.pk for row in kept]
+
+
+def app_of(row: InstallationRow) -> AppRow:
+    return app_row(row.app_pk)
+
+
+def here(row: InstallationRow) -> bool:
+    return row.state != "uninstalled"
+
+
+def live(row: InstallationRow) -> bool:
+    return row.state in LIVE_STATES
+
+
+def ends(row: InstallationRow) -> int:
+    return -1 if row.deadline_at is None else row.deadline_at
+
+
+MEANINGS: dict[str, Keep] = {
+    "": here,
+    "is:any": lambda row: True,
+    "state:active": live,
+    "state:active,uninstalled": lambda row: row.state in {"active", "uninstalled"},
+    "-state:active": lambda row: here(row) and not live(row),
+    "state!=active is:any": lambda row: not live(row),
+    "app:crm-1": lambda row: here(row) and row.app_pk == 1,
+    "app:crm-*": lambda row: here(row) and row.app_pk % 2 == 1,
+    "-app:crm-*": lambda row: here(row) and row.app_pk % 2 == 0,
+    "app:crm-1 state:re*": lambda row: row.app_pk == 1 and row.state.startswith("re"),
+    "app:none": lambda row: False,
+    "kind:agent": lambda row: here(row) and app_of(row).kind == "agent",
+    "kind:agent,external -app:hr-2": lambda row: here(row) and app_of(row).kind != "account" and row.app_pk != 2,
+    "account:acct-7": lambda row: here(row) and row.account == "acct-7",
+    "account:acct-7,acct-8": lambda row: here(row) and row.account in {"acct-7", "acct-8"},
+    "account:acct-1*": lambda row: here(row) and row.account.startswith("acct-1"),
+    "account:acct-1*,acct-2": lambda row: here(row) and (row.account.startswith("acct-1") or row.account == "acct-2"),
+    "-account:acct-1*": lambda row: here(row) and not row.account.startswith("acct-1"),
+    "acct-29": lambda row: here(row) and row.account.startswith("acct-29"),
+    "-acct": lambda row: here(row) and not row.account.startswith("acct"),
+    "0198c0e0": lambda row: here(row) and row.public_id.startswith("0198c0e0"),
+    "id:0198c0e0*": lambda row: here(row) and row.public_id.startswith("0198c0e0"),
+    "subject:42": lambda row: here(row) and row.subject_id == "42",
+    "subject:agent:42": lambda row: here(row) and row.subject_id == "42" and row.subject_kind == "agent",
+    "subject:agent:4*,42": lambda row: (
+        here(row) and (row.subject_id == "42" or (row.subject_id.startswith("4") and row.subject_kind == "agent"))
+    ),
+    'label:""': lambda row: here(row) and not row.label,
+    'label:"laptop 3"*': lambda row: here(row) and row.label.startswith("laptop 3"),
+    "reason:time": lambda row: here(row) and row.reason == "time",
+    "reason:time,revoked": lambda row: here(row) and row.reason in {"time", "revoked"},
+    "reason:*": lambda row: here(row) and row.reason is not None,
+    "-reason:time": lambda row: here(row) and row.reason != "time",
+    "expires:<7d": lambda row: live(row) and NOW < ends(row) < NOW + 7 * DAY,
+    "expires:7d..30d": lambda row: live(row) and NOW + 7 * DAY <= ends(row) < NOW + 30 * DAY,
+    "expires:>100d": lambda row: live(row) and ends(row) > NOW + 100 * DAY,
+    "expires:7d..9d,30d..": lambda row: (
+        live(row) and (7 <= (ends(row) - NOW) / DAY < 9 or ends(row) >= NOW + 30 * DAY)
+    ),
+    "expires:<30d state:reauthorizing": lambda row: row.state == "reauthorizing" and NOW < ends(row) < NOW + 30 * DAY,
+    "-expires:<30d": lambda row: live(row) and not NOW < ends(row) < NOW + 30 * DAY,
+    "entered:<10d": lambda row: here(row) and row.entered_at > NOW - 10 * DAY,
+    "entered:>50d app:crm-*": lambda row: here(row) and row.entered_at < NOW - 50 * DAY and row.app_pk % 2 == 1,
+    "created:1d..3d": lambda row: here(row) and NOW - 3 * DAY < row.created_at <= NOW - DAY,
+    "version:1..3,9": lambda row: here(row) and row.version in {1, 2, 3, 9},
+    "version:>=39": lambda row: here(row) and row.version >= 39,
+    "is:overdue": lambda row: here(row) and row.due_at is not None and row.due_at <= NOW,
+    "is:suspended": lambda row: here(row) and row.suspended_by is not None,
+    "-is:suspended state:active": lambda row: live(row) and row.suspended_by is None,
+    "is:forced": lambda row: here(row) and row.forced,
+    "is:quarantined": lambda row: row.quarantined,
+    "is:forced,suspended": lambda row: here(row) and (row.forced or row.suspended_by is not None),
+    "is:expiring": lambda row: live(row) and NOW < ends(row) < NOW + 7 * DAY,
+    "scope:+crm.read": lambda row: here(row) and "crm.read" in row.granted.split(),
+    "-scope:crm.read": lambda row: here(row) and "crm.read" not in row.granted.split(),
+}
+
+
+# -- what is found ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", MEANINGS)
+def test_a_filter_finds_what_it_says(
+    conn: sqlite3.Connection, rows: list[InstallationRow], few: int, text: str
+) -> None:
+    for sort in ("", "sort:-id", "sort:expires", "sort:-entered", "sort:account"):
+        query = parse(f"{text} {sort}", NOW)
+        dated = query.sort == "expires"
+        kept = [row for row in rows if MEANINGS[text](row) and (not dated or query.shows(row.state))]
+        expected = ordered(kept, query)
+        assert found(conn, query) == expected
+        assert found(conn, query, limit=7) == expected[:7]
+        assert expected or dated or text == "app:none"
+
+
+def test_the_table_of_meanings_covers_every_field_and_flag() -> None:
+    terms = [term for text in MEANINGS for term in parse(text, NOW).terms]
+    assert {term.field for term in terms} == {*FIELDS, WORD.name} - {"sort"}
+    flags = {value for text in MEANINGS for value in FLAGS if f"is:{value}" in text}
+    assert flags == set(FLAGS)
+
+
+@pytest.mark.parametrize("direction", ["", "-"])
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("text", ["", "is:any", "state:active,refresh-expired", "app:crm-* acct", "entered:<60d"])
+def test_pages_in_both_directions_are_the_plain_list(
+    conn: sqlite3.Connection, few: int, text: str, sort: str, direction: str
+) -> None:
+    query = parse(f"{text} sort:{direction}{sort}", NOW)
+    whole = [row.installation for row in _search.find(conn, query, NOW, None, ROWS, False)]
+    assert len(whole) > 600
+    forwards: list[InstallationRow] = []
+    while page := _search.find(conn, query, NOW, query.cursor(forwards[-1]) if forwards else None, 211, False):
+        forwards += [row.installation for row in page]
+    assert forwards == whole
+    backwards: list[InstallationRow] = []
+    while page := _search.find(conn, query, NOW, query.cursor(backwards[0]) if backwards else None, 211, True):
+        backwards = [*(row.installation for row in page), *backwards]
+    assert backwards == whole
+
+
+def test_ties_are_in_the_order_of_installation(empty: sqlite3.Connection, rows: list[InstallationRow]) -> None:
+    same = [
+        replace(
+            row,
+            account="one",
+            subject_id=str(row.pk),
+            deadline_at=NOW + 1,
+            entered_at=NOW,
+            state="active",
+            quarantined=False,
+        )
+        for row in rows[:60]
+    ]
+    insert(empty, "grantflow_installation", INSTALLATION_COLUMNS, list(same))
+    for sort in SORTS:
+        for direction, expected in (("", list(range(1, 61))), ("-", list(range(60, 0, -1)))):
+            query = parse(f"sort:{direction}{sort}", NOW)
+            pks: list[int] = []
+            cursor = None
+            while page := _search.find(empty, query, NOW, cursor, 7, False):
+                pks += [row.installation.pk for row in page]
+                cursor = query.cursor(page[-1].installation)
+            assert pks == expected
+
+
+def test_rows_without_an_end_are_left_out_of_the_order_by_end(
+    conn: sqlite3.Connection, rows: list[InstallationRow]
+) -> None:
+    endless = {row.pk for row in rows if row.deadline_at is None}
+    assert endless
+    assert not endless & set(found(conn, parse("sort:expires is:any", NOW)))
+    assert endless <= set(found(conn, parse("sort:id is:any", NOW)))
+    assert _search.count(conn, parse("sort:expires is:any", NOW), NOW, ROWS) == ROWS - len(endless)
+
+
+def test_a_row_comes_with_its_app_its_parent_and_its_open_attempts(
+    empty: sqlite3.Connection, rows: list[InstallationRow]
+) -> None:
+    row = replace(rows[0], state="active")
+    insert(empty, "grantflow_installation", INSTALLATION_COLUMNS, [row])
+    (bare,) = _search.find(empty, parse("", NOW), NOW, None, 5, False)
+    assert (bare.installation, bare.app, bare.parent, bare.attempts) == (row, app_row(row.app_pk), None, 0)
+    parent = ParentRow(9, row.app_pk, row.account, "1", available=True, revision=1, installed_at=NOW)
+    insert(empty, "grantflow_parent", PARENT_COLUMNS, [parent])
+    columns = [str(line[1]) for line in empty.execute("PRAGMA table_info(grantflow_attempt)")]
+    for pk, outcome in ((1, None), (2, None), (3, "cancelled")):
+        values = {"pk": pk, "public_id": f"a{pk}", "installation_pk": row.pk, "outcome": outcome}
+        insert_attempt = f"INSERT INTO grantflow_attempt VALUES ({', '.join('?' * len(columns))})"
+        blank = {"app_state": None, "code_hash": None, "binding_hash": None}
+        empty.execute(insert_attempt, [{**blank, **values}.get(name, 0) for name in columns])
+    (full,) = _search.find(empty, parse("", NOW), NOW, None, 5, False)
+    assert (full.parent, full.attempts) == (parent, 2)
+
+
+# -- hostile names ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "prefix", ["100%", "100% ", "a_", "a", "a\ud7ff", "a\ue000", "a\U0010ffff", "🦊", "\U0010ffff", ""]
+)
+def test_a_prefix_is_literal_in_any_script(
+    empty: sqlite3.Connection, rows: list[InstallationRow], prefix: str
+) -> None:
+    odd = [replace(row, account=name, state="active") for row, name in zip(rows, ODD, strict=False)]
+    insert(empty, "grantflow_installation", INSTALLATION_COLUMNS, list(odd))
+    expected = [row.pk for row in odd if row.account.startswith(prefix)]
+    assert found(empty, parse(f'account:"{prefix}"*', NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("prefix", "above"),
+    [
+        ("a", "b"),
+        ("az", "a{"),
+        ("a\ud7ff", "a\ue000"),
+        ("a\U0010ffff", "b"),
+        ("\U0010ffff\U0010ffff", None),
+        ("", None),
+    ],
+)
+def test_the_text_above_a_prefix_is_the_nearest(prefix: str, above: str | None) -> None:
+    assert _search.successor(prefix) == above
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "' OR 1=1 --",
+        '"\'; DROP TABLE grantflow_installation; --"',
+        "account:'%_",
+        'account:"\\"],[\\""',
+        "account:?1",
+        'account:"🦊","\\"",[',
+        "account:" + ",".join(f"a{number}*" for number in range(MAX_VALUES)),
+        " ".join(["is:forced,suspended"] * 32),
+        "version:" + ",".join(str(number * 2) for number in range(MAX_VALUES)),
+        "version:>999999999999999",
+        "expires:<9999-12-31 expires:>0001-01-01",
+        "entered:<36500d created:>36500d",
+        "app:" + ",".join(f"crm-{number}" for number in range(MAX_VALUES)),
+        'scope:"\'"',
+    ],
+)
+def test_hostile_text_is_only_text(conn: sqlite3.Connection, few: int, text: str) -> None:
+    query = parse(text, NOW)
+    page = _search.find(conn, query, NOW, None, 10, False)
+    assert len(page) <= min(10, _search.count(conn, query, NOW, ROWS))
+    assert conn.execute("SELECT count(*) FROM grantflow_installation").fetchone() == (ROWS,)
+
+
+def test_a_cursor_of_another_order_is_refused(conn: sqlite3.Connection) -> None:
+    query = parse("sort:account", NOW)
+    (row,) = _search.find(conn, query, NOW, None, 1, False)
+    with pytest.raises(BadInput):
+        _search.find(conn, parse("sort:entered", NOW), NOW, query.cursor(row.installation), 1, False)
+
+
+# -- counting -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", MEANINGS)
+def test_a_count_is_exact_up_to_its_bound(
+    conn: sqlite3.Connection, rows: list[InstallationRow], few: int, text: str
+) -> None:
+    query, expected = parse(text, NOW), sum(map(MEANINGS[text], rows))
+    assert _search.count(conn, query, NOW, ROWS) == expected
+    assert _search.count(conn, query, NOW, 10) == min(10, expected)
+
+
+def test_the_horizon_counts_live_grants_between_edges(conn: sqlite3.Connection, rows: list[InstallationRow]) -> None:
+    edges = [NOW + days * DAY for days in (0, 1, 7, 30, 60)]
+    spans = list(pairwise(edges))
+    expected = [sum(live(row) and low <= ends(row) < high for row in rows) for low, high in spans]
+    assert _search.horizon(conn, edges) == expected
+    assert all(expected)
+    assert _search.count(conn, parse("expires:7d..30d", NOW), NOW, ROWS) == expected[2]
+    assert _search.horizon(conn, []) == _search.horizon(conn, edges[:1]) == []
+
+
+# -- ways in ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("direction", ["", "sort:-id"])
+@pytest.mark.parametrize("name", [*FIELDS, WORD.name, *(f"is:{flag}" for flag in FLAGS if flag != "any")])
+def test_a_field_declared_indexed_is_searched_by_its_index(
+    conn: sqlite3.Connection, name: str, direction: str
+) -> None:
+    flag = name.removeprefix("is:")
+    field = WORD if name == WORD.name else FIELDS[name.partition(":")[0]]
+    index = FLAGS[flag].index if name.startswith("is:") else field.index
+    example = name if name.startswith("is:") else field.example
+    example = example.replace("crm-*", "crm-1").replace("scope:+crm.read", "scope:+none")
+    text = example if "sort" in example else f"{example} {direction}"
+    plan = _search.explain(conn, parse(text, NOW), NOW)
+    scans = [line for line in plan if re.search(r"\bSCAN i\b", line)]
+    if field.cost == "scan":
+        assert not any(re.search(r"SEARCH i USING (COVERING )?INDEX", line) for line in plan)
+    elif field.name == "sort":
+        assert not any("TEMP B-TREE" in line for line in plan[:3])
+    else:
+        assert not scans
+        assert any(str(index) in line for line in plan)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("text", ["", "state:active,refresh-expired", "app:crm-1", "account:acct-*", "is:any"])
+def test_many_rows_are_walked_in_their_order_and_never_sorted(
+    conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, text: str, sort: str
+) -> None:
+    monkeypatch.setattr(_search, "FEW", 20)
+    query = parse(f"{text} sort:{sort}", NOW)
+    row = _search.find(conn, query, NOW, None, 10, False)[-1].installation
+    statement = _search._page(conn, query, NOW, query.cursor(row), 10, back=False)
+    assert statement is not None
+    plan = [line[3] for line in conn.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.values)]
+    inner = plan[: plan.index("SCAN k")]
+    assert not any("TEMP B-TREE" in line or "SCAN i" in line for line in inner)
+
+
+def test_a_rare_term_is_preferred_to_the_order(conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_search, "FEW", 100)
+    plan = _search.explain(conn, parse("state:active account:acct-7 sort:entered", NOW), NOW)
+    assert any("grantflow_installation_account" in line for line in plan)
+
+
+def test_every_index_of_the_field_table_exists(empty: sqlite3.Connection) -> None:
+    known = {str(name) for (name,) in empty.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    named = [row.index for row in FIELDS.values()] + [flag.index for flag in FLAGS.values()] + [WORD.index]
+    assert {index for index in named if index is not None} <= known
+
+
+def test_the_horizon_reads_one_index_range(conn: sqlite3.Connection) -> None:
+    plan = [line[3] for line in conn.execute(f"EXPLAIN QUERY PLAN {_search._HORIZON}", (1, 2, "[]"))]
+    assert any("SEARCH i" in line and "grantflow_installation_deadline" in line for line in plan)
+    assert not any("SCAN i" in line for line in plan)
+
+
+def test_an_empty_database_answers_with_nothing(empty: sqlite3.Connection) -> None:
+    query = parse("app:crm-1", NOW)
+    assert _search.find(empty, query, NOW, None, 10, False) == []
+    assert _search.count(empty, query, NOW, 10) == 0
+    assert _search.explain(empty, query, NOW) == []
+
+
+def test_an_unfamiliar_state_is_listed_and_can_be_set_apart(conn: sqlite3.Connection) -> None:
+    strange = found(conn, parse("is:quarantined", NOW))
+    assert strange
+    assert set(strange) <= set(found(conn, parse("", NOW)))
+    assert set(strange) <= set(found(conn, parse("-state:active,refresh-expired", NOW)))

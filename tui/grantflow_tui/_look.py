@@ -1,0 +1,90 @@
+"""How a state looks: glyph, word and colour by the severity its chart declares; never colour alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.style import Style
+from rich.text import Text
+
+from grantflow_machines import Severity
+from grantflow_tui._text import clean
+
+EXPIRES_SOON = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One of the five classes on screen."""
+
+    glyph: str
+    plain: str
+    colour: str
+
+
+FACES: Mapping[Severity, Face] = {
+    Severity.IDLE: Face("○", ".", "#C9CAC9"),
+    Severity.PENDING: Face("◔", "1", "#1A93CF"),
+    Severity.OK: Face("●", "*", "#1CFD91"),
+    Severity.WARN: Face("↻", "~", "#D3A81A"),
+    Severity.BAD: Face("✖", "X", "#D2616F"),
+}
+_LATER_PENDING = ("◑", "2")
+_EXPIRING = ("▲", "!")
+_UNKNOWN = Face("✖", "X", "#D2616F")
+
+
+class Look:
+    """Draws the states of all charts; `states` is every state the definitions declare, in their order."""
+
+    def __init__(self, definitions: Mapping[str, Any], *, ascii_only: bool = False) -> None:
+        self.ascii = ascii_only
+        self.definitions = definitions
+        self.states: dict[str, Any] = {}
+        for definition in definitions.values():
+            for value, info in definition.states.items():
+                self.states.setdefault(value, info)
+        pending = [value for value, info in self.states.items() if info.severity is Severity.PENDING]
+        self._later = frozenset(pending[1:])
+
+    def face(self, state: str) -> Face:
+        """The class of a state; what no chart knows looks bad."""
+        info = self.states.get(state)
+        return _UNKNOWN if info is None else FACES[info.severity]
+
+    def glyph(self, state: str, *, expiring: bool = False) -> str:
+        """One character for a state."""
+        face = self.face(state)
+        if expiring:
+            return _EXPIRING[self.ascii]
+        if state in self._later:
+            return _LATER_PENDING[self.ascii]
+        return face.plain if self.ascii else face.glyph
+
+    def style(self, state: str, *, expiring: bool = False) -> Style:
+        """The colour of a state."""
+        return Style(color=FACES[Severity.WARN].colour if expiring else self.face(state).colour)
+
+    def badge(self, state: str, *, expiring: bool = False) -> Text:
+        """Glyph and word of a state in its colour."""
+        shown = f"{self.glyph(state, expiring=expiring)} {clean(state)}"
+        return Text(shown, style=self.style(state, expiring=expiring))
+
+    def expiring(self, state: str, expires_at: datetime | None, now: datetime) -> bool:
+        """Whether a live grant ends within seven days."""
+        info = self.states.get(state)
+        return info is not None and info.functional and expires_at is not None and expires_at - now < EXPIRES_SOON
+
+    def arrow(self, *, back: bool = False) -> str:
+        """An arrow head with its shaft."""
+        if back:
+            return "<-" if self.ascii else "◀─"
+        return "->" if self.ascii else "─▶"
+
+    @property
+    def dots(self) -> str:
+        """What stands where text was cut."""
+        return "~" if self.ascii else "…"

@@ -1,0 +1,102 @@
+"""Foreign text made harmless, and times and numbers as people read them."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime, timedelta
+
+from rich.cells import set_cell_size
+
+MAX_SHOWN = 300
+_DROPPED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
+_BREAKS = frozenset(("Zl", "Zp"))
+_MAX_MARKS = 2
+
+
+def clean(text: object) -> str:
+    """Text from outside as it may stand on a screen: one line, no control, bidi or zero-width characters.
+
+    >>> clean("a\\x1b[31mb\\n\\u202ec")
+    'a[31mb c'
+    """
+    out: list[str] = []
+    marks = 0
+    for char in str(text)[: MAX_SHOWN * 4]:
+        kind = unicodedata.category(char)
+        if char in "\t\n\r\v\f" or kind in _BREAKS:
+            out.append(" ")
+        elif kind in _DROPPED:
+            continue
+        else:
+            marks = marks + 1 if kind.startswith("M") else 0
+            if marks <= _MAX_MARKS:
+                out.append(char)
+    return "".join(out)[:MAX_SHOWN]
+
+
+def cell(text: object, width: int, *, right: bool = False, dots: str = "…") -> str:
+    """Cleaned text in exactly `width` cells; what does not fit ends in dots.
+
+    >>> cell("abcdef", 4), cell("ab", 4, right=True)
+    ('abc…', '  ab')
+    """
+    shown = clean(text)
+    if width <= 0:
+        return ""
+    fitted = set_cell_size(shown, width)
+    if fitted.rstrip() != shown.rstrip() and len(fitted) <= len(shown):
+        return set_cell_size(fitted, width - 1) + dots[:1]
+    if right:
+        stripped = fitted.rstrip()
+        return " " * (len(fitted) - len(stripped)) + stripped
+    return fitted
+
+
+def stamp(moment: datetime | None) -> str:
+    """A moment to the second, UTC.
+
+    >>> from datetime import UTC
+    >>> stamp(datetime(2025, 1, 1, tzinfo=UTC))
+    '2025-01-01 00:00:00Z'
+    """
+    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}Z"
+
+
+def lasting(length: timedelta) -> str:
+    """A span in its two largest units.
+
+    >>> lasting(timedelta(days=3, hours=4, minutes=9)), lasting(timedelta(seconds=5))
+    ('3d 4h', '5s')
+    """
+    seconds = int(abs(length).total_seconds())
+    parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+    shown = [f"{value}{unit}" for value, unit in parts if value]
+    if seconds >= 30 * 86400:
+        return shown[0]
+    return " ".join(shown[:2]) or "0s"
+
+
+def until(moment: datetime | None, now: datetime) -> str:
+    """How far away a moment is, in words."""
+    if moment is None:
+        return "-"
+    return f"in {lasting(moment - now)}" if moment >= now else f"{lasting(now - moment)} ago"
+
+
+def short_id(installation_id: str, width: int) -> str:
+    """Both ends of an id: the beginning finds it, the end tells it from its neighbours."""
+    shown = clean(installation_id)
+    if len(shown) <= width:
+        return shown.ljust(width)
+    return f"{shown[: width - 5]}…{shown[-4:]}"
+
+
+def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
+    """A bar as long as its share of the width; something is visible wherever there is something.
+
+    >>> bar(0.5, 4), bar(0.001, 4, ascii_only=True)
+    ('██', '#')
+    """
+    if share <= 0:
+        return ""
+    return ("#" if ascii_only else "█") * max(1, round(min(1.0, share) * width))

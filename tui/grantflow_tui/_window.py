@@ -1,0 +1,74 @@
+"""The part of the fleet the list holds: one keyset window, moved by the places of its own rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grantflow import Engine, Installation
+
+WINDOW = 200
+"""Rows held at once, whatever the fleet counts."""
+MARGIN = 50
+"""So near to an edge of the window the next part is fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows in the filter's order; `anchor` is the place just before the first, None at the beginning."""
+
+    filter: str
+    items: tuple[Installation, ...] = ()
+    places: tuple[str, ...] = field(default=(), repr=False)
+    anchor: str | None = None
+    at_end: bool = True
+
+    @property
+    def at_start(self) -> bool:
+        """Whether nothing comes before the first row."""
+        return self.anchor is None
+
+    def index(self, installation_id: str | None) -> int | None:
+        """Where a row stands in the window."""
+        return next((at for at, item in enumerate(self.items) if item.id == installation_id), None)
+
+
+async def from_start(engine: Engine, query: str) -> Rows:
+    """The beginning of the matches."""
+    return await _after(engine, query, None)
+
+
+async def again(engine: Engine, rows: Rows) -> Rows:
+    """The same window, read anew."""
+    return await _after(engine, rows.filter, rows.anchor)
+
+
+async def onward(engine: Engine, rows: Rows, keep: int) -> Rows:
+    """A window that begins at row `keep` of this one."""
+    if keep <= 0:
+        return await again(engine, rows)
+    return await _after(engine, rows.filter, rows.places[keep - 1])
+
+
+async def backward(engine: Engine, rows: Rows, keep: int) -> Rows:
+    """A window that ends before row `keep` of this one."""
+    before = rows.places[keep] if keep < len(rows.places) else None
+    return await _before(engine, rows.filter, before, at_end=before is None)
+
+
+async def from_end(engine: Engine, query: str) -> Rows:
+    """The end of the matches."""
+    return await _before(engine, query, None, at_end=True)
+
+
+async def _after(engine: Engine, query: str, anchor: str | None) -> Rows:
+    page = await engine.find(query, after=anchor, limit=WINDOW)
+    return Rows(query, page.items, page.places, anchor, page.next_after is None)
+
+
+async def _before(engine: Engine, query: str, place: str | None, *, at_end: bool) -> Rows:
+    page = await engine.find(query, after=place, limit=WINDOW, back=True)
+    if len(page.items) < WINDOW:
+        return await from_start(engine, query) if not at_end else Rows(query, page.items, page.places, None, at_end)
+    return Rows(query, page.items[1:], page.places[1:], page.places[0], at_end)
