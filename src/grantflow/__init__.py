@@ -3,48 +3,54 @@
 async with Engine.open("sqlite:///grants.db", directory=accounts_of) as engine: ...
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from grantflow import errors
-from grantflow._app import App, AppKind, Lifetime, LifetimePolicy, Version
-from grantflow._clock import SystemClock
-from grantflow._config import Settings
-from grantflow._engine import Engine
-from grantflow._ids import new_pkce
-from grantflow._keys import KeyRing
-from grantflow._machines import Definition, Proof, definitions, prove, waiting
-from grantflow._model import (
-    Account,
-    AppAccount,
-    Attempt,
-    Authenticated,
-    ClientCredentials,
-    ConsentForm,
-    Counts,
-    Explanation,
-    Guidance,
-    Held,
-    Installation,
-    Matches,
-    Notice,
-    Obstacle,
-    OperatorAction,
-    Page,
-    Plan,
-    PlannedMove,
-    Prompt,
-    Refusal,
-    Returned,
-    Sent,
-    Suspension,
-    SweepReport,
-    Tokens,
-    TransitionRecord,
-    Window,
-    WindowAccount,
-)
-from grantflow._ops import SweepPreview
-from grantflow._secret import Secret
 from grantflow.errors import GrantflowError
-from grantflow_machines import Actor, ActorKind
+
+if TYPE_CHECKING:
+    from grantflow._app import App, AppKind, Lifetime, LifetimePolicy, Version
+    from grantflow._clock import SystemClock
+    from grantflow._config import Settings
+    from grantflow._engine import Engine
+    from grantflow._filter import help_rows
+    from grantflow._ids import new_pkce
+    from grantflow._keys import KeyRing
+    from grantflow._machines import Definition, Proof, definitions, prove, waiting
+    from grantflow._model import (
+        Account,
+        AppAccount,
+        Attempt,
+        Authenticated,
+        ClientCredentials,
+        ConsentForm,
+        Counts,
+        Explanation,
+        Guidance,
+        Held,
+        Installation,
+        Matches,
+        Notice,
+        Obstacle,
+        OperatorAction,
+        Page,
+        Plan,
+        PlannedMove,
+        Prompt,
+        Refusal,
+        Returned,
+        Sent,
+        Suspension,
+        SweepReport,
+        Tokens,
+        TransitionRecord,
+        Window,
+        WindowAccount,
+    )
+    from grantflow._ops import DatabaseCheck, SweepPreview
+    from grantflow._secret import Secret
+    from grantflow_machines import Actor, ActorKind
 
 __version__ = "0.1.0"
 
@@ -60,6 +66,7 @@ __all__ = [
     "ClientCredentials",
     "ConsentForm",
     "Counts",
+    "DatabaseCheck",
     "Definition",
     "Engine",
     "Explanation",
@@ -96,7 +103,43 @@ __all__ = [
     "__version__",
     "definitions",
     "errors",
+    "help_rows",
     "new_pkce",
     "prove",
     "waiting",
 ]
+
+_HOMES = {
+    "grantflow._app": "App AppKind Lifetime LifetimePolicy Version",
+    "grantflow._clock": "SystemClock",
+    "grantflow._config": "Settings",
+    "grantflow._engine": "Engine",
+    "grantflow._filter": "help_rows",
+    "grantflow._ids": "new_pkce",
+    "grantflow._keys": "KeyRing",
+    "grantflow._machines": "Definition Proof definitions prove waiting",
+    "grantflow._model": (
+        "Account AppAccount Attempt Authenticated ClientCredentials ConsentForm Counts Explanation "
+        "Guidance Held Installation Matches Notice Obstacle OperatorAction Page Plan PlannedMove "
+        "Prompt Refusal Returned Sent Suspension SweepReport Tokens TransitionRecord Window "
+        "WindowAccount"
+    ),
+    "grantflow._ops": "DatabaseCheck SweepPreview",
+    "grantflow._secret": "Secret",
+    "grantflow_machines": "Actor ActorKind",
+}
+
+if not TYPE_CHECKING:  # a checker reads the imports above, and would take this for "every name exists"
+
+    def __getattr__(name: str) -> object:
+        """Load a name where it is first asked for: `grantflow --help` must not wait for the engine."""
+        for module, names in _HOMES.items():
+            if name in names.split():
+                found = getattr(import_module(module), name)
+                globals()[name] = found
+                return found
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

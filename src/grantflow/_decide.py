@@ -60,15 +60,18 @@ def _refusal(definition: Definition, state: str, event: str, facts: Facts) -> Re
     if cell is None:
         sources = [source for source, name in definition.cells if name == event]
         return Refused(f"{event} does not happen in {state}, only in {', '.join(sources)}")
-    closest = min((_obstacles(alternative, facts) for alternative in cell), key=_distance)
+    closest = _obstacles(min(cell, key=lambda alternative: _distance(alternative, facts)), facts)
     whys = "; ".join(obstacle.why for obstacle in closest)
     waits = [obstacle.available_at for obstacle in closest]
     only_time = all(instant is not None for instant in waits)
     return Refused(whys, closest, None, max(i for i in waits if i is not None) if only_time else None)
 
 
-def _distance(obstacles: tuple[Obstacle, ...]) -> tuple[bool, int]:
-    return any(obstacle.is_role for obstacle in obstacles), len(obstacles)
+def _distance(alternative: Alternative, facts: Facts) -> tuple[bool, int, int]:
+    """A plain False means that the arrow is about something else; a No is a reason on the arrow that was meant."""
+    answers = [guard.check(facts) for guard in alternative.guards]
+    refused = [guard for guard, answer in zip(alternative.guards, answers, strict=True) if not answer]
+    return any(guard.is_role for guard in refused), sum(answer is False for answer in answers), len(refused)
 
 
 def _obstacles(alternative: Alternative, facts: Facts) -> tuple[Obstacle, ...]:

@@ -4,51 +4,41 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from grantflow import _journey, _send, _sweep
-from grantflow._app import App, AppKind
+from grantflow._app import AppKind
 from grantflow._apps import Apps
-from grantflow._clock import SystemClock, maybe_datetime, span, to_datetime
+from grantflow._clock import SystemClock, maybe_datetime, to_datetime
 from grantflow._config import Settings
 from grantflow._core import Core
-from grantflow._filter import parse, quoted
+from grantflow._filter import quoted
+from grantflow._inspection import Inspection, subject_name, target_of
 from grantflow._keys import KeyRing
 from grantflow._ledger import Ledger
 from grantflow._model import (
     Attempt,
     ConsentForm,
-    Counts,
     Directory,
-    Explanation,
-    Guidance,
     Installation,
-    Matches,
-    Page,
     Policy,
     Returned,
     Sent,
     SweepReport,
-    TransitionRecord,
     Veto,
     Window,
 )
 from grantflow._notices import Courier, Subscriber
 from grantflow._ops import Ops
-from grantflow._ports import Clock, Listed
+from grantflow._ports import Clock
 from grantflow._requests import checked_name
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._store import open_store
-from grantflow._view import guidance, installed_version, view, view_listed
-from grantflow.errors import BadInput, Conflict, NotFound, TransitionRefused
+from grantflow.errors import Conflict, TransitionRefused
 from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
 
-BOUND = 10_001
-"""Bounded counts stop here."""
-MAX_PAGE = 1_000
 
-
-class Engine:
+class Engine(Inspection):
     """Installations and people. `engine.apps`, `engine.ledger` and `engine.ops` are its other doors.
 
     Verbs take an installation's id, or the natural key: app, `account=`, `subject=`, `label=`. Everything else is
@@ -64,7 +54,7 @@ class Engine:
         self.apps = Apps(core, self._remove_children)
         self.ledger = Ledger(core)
         self.ops = Ops(core, self._brake)
-        core.after_commit.extend((courier.committed, self._committed))
+        core.after_commit.extend((courier.committed, self._brake.committed, self._committed))
 
     @classmethod
     @asynccontextmanager
@@ -146,7 +136,7 @@ class Engine:
             self._core,
             app,
             actor,
-            subject=_subject(subject),
+            subject=subject_name(subject),
             account=account,
             label=label,
             entry_point=entry_point,
@@ -248,7 +238,7 @@ class Engine:
         _, known = await self._core.app(app)
         owner = None
         if known.kind is not AppKind.ACCOUNT:
-            owner = checked_name(_subject(subject) if subject is not None else actor.id, "subject")
+            owner = checked_name(subject_name(subject) if subject is not None else actor.id, "subject")
         by_admin = actor.kind in (ActorKind.ADMIN, ActorKind.SYSTEM)
         if by_admin or known.kind is AppKind.ACCOUNT or owner != actor.id:
             await self.apps.install(app, account, actor=actor)
@@ -269,147 +259,6 @@ class Engine:
 
         await self._core.transact(load, work)
         return await self._view(load)
-
-    async def get(
-        self,
-        installation: str,
-        *,
-        account: str | None = None,
-        subject: Actor | str | None = None,
-        label: str = "default",
-    ) -> Installation:
-        """One installation in its effective state: the deadline counts though no sweep ever ran. Source: S-30, S-31.
-
-        Raises NotFound.
-        """
-        return await self._view(_target(installation, account, subject, label))
-
-    async def can_use(self, installation: Installation, actor: Actor) -> bool:
-        """Whether an actor may use an installation now. Source: S-03."""
-        current = await self.get(installation.id)
-        if not current.usable:
-            return False
-        if current.kind != AppKind.ACCOUNT.value:
-            return actor.id == current.subject
-        listing = await self._core.accounts_of(actor)
-        here = any(known.id == current.account for known in listing)
-        return here and (actor.kind is ActorKind.ADMIN or current.available)
-
-    async def find(self, filter: str = "", *, after: str | None = None, limit: int = 100, back: bool = False) -> Page:  # noqa: A002 - the field's word
-        """Installations that match a filter, by keyset: no page number, no offset.
-
-        Args:
-            filter: For example `state:active expires:<7d app:crm-*`; see `grantflow list --help`. States are the
-                stored ones; rows come back in their effective state.
-            after: `next_after` of the page before; with `back=True` the page before that cursor.
-            limit: 1 to 1,000 rows.
-
-        Raises:
-            FilterSyntaxError: the filter cannot be read; `caret` shows where.
-            BadInput: the cursor or the limit is malformed.
-        """
-        if not 1 <= limit <= MAX_PAGE:
-            msg = f"limit lies between 1 and {MAX_PAGE}"
-            raise BadInput(msg)
-        now = self._core.now()
-        query = parse(filter, now)
-        rows = await self._core.store.find(query, now, after=after, limit=limit + 1, back=back)
-        more, rows = len(rows) > limit, (rows[1:] if back and len(rows) > limit else rows[:limit])
-        items = tuple([await self._listed(row, now) for row in rows])
-        places = tuple(query.cursor(row.installation) for row in rows)
-        return Page(items, places[-1] if rows and (more or back) else None, places)
-
-    async def count(self, filter: str = "") -> Matches:  # noqa: A002 - the field's word
-        """How many installations match, counted up to 10,001."""
-        now = self._core.now()
-        found = await self._core.store.count(parse(filter, now), now, BOUND)
-        return Matches(min(found, BOUND), exact=found < BOUND)
-
-    async def counts(self) -> Counts:
-        """Installations per stored state, from maintained counters, and how many are overdue."""
-        by_app: dict[str, dict[str, int]] = {}
-        by_state: dict[str, int] = {}
-        for key, state, count in await self._core.store.counts():
-            by_app.setdefault(key, {})[state] = count
-            by_state[state] = by_state.get(state, 0) + count
-        return Counts(by_state, by_app, await self._core.store.overdue(self._core.now(), BOUND))
-
-    async def horizon(self, *, spans: int = 12, length: timedelta = timedelta(days=30)) -> list[tuple[datetime, int]]:
-        """How many live grants end in each coming span: (start of the span, rows)."""
-        now = self._core.now()
-        edges = [now + index * span(length) for index in range(spans + 1)]
-        counted = await self._core.store.horizon(edges)
-        return [(to_datetime(start), count) for start, count in zip(edges, counted, strict=False)]
-
-    async def history(
-        self, installation: str, *, limit: int = 100, before: int | None = None
-    ) -> tuple[TransitionRecord, ...]:
-        """Recorded transitions, newest first, below version `before`. Raises NotFound."""
-        row = (await self._snapshot(Load(installation=installation))).installation
-        assert row is not None
-        return tuple(
-            TransitionRecord(
-                found.version,
-                found.source,
-                found.event,
-                found.target,
-                found.actor,
-                to_datetime(found.at),
-                found.reason,
-                bool(found.forced),
-                found.run_id,
-                found.idempotency_key,
-            )
-            for found in await self._core.store.history(row.pk, limit, before)
-        )
-
-    async def attempts(self, installation: str, *, limit: int = 20) -> tuple[Attempt, ...]:
-        """Attempts of an installation, newest first; without their secrets."""
-        found = await self._snapshot(Load(installation=installation))
-        assert found.installation is not None
-        assert found.app is not None
-        app = App.from_document(found.app.document)
-        rows = await self._core.store.attempts(found.installation.pk, limit)
-        return tuple(_journey.attempt_view(row, app, installation) for row in rows)
-
-    async def guidance(
-        self,
-        installation: str,
-        *,
-        viewer: Actor,
-        account: str | None = None,
-        subject: Actor | str | None = None,
-        label: str = "default",
-    ) -> Guidance:
-        """What to show one viewer: AUTHORIZE, REAUTHORIZE or nothing, who may act, and where.
-
-        Source: S-04, S-33, S-34.
-
-        With a natural key it also answers where there is no installation yet.
-        """
-        target = _target(installation, account, subject if subject is not None else viewer, label)
-        found = await self._core.store.load(target)
-        if found.app is None:
-            msg = "there is no such installation or app"
-            raise NotFound(msg)
-        app, definition = App.from_document(found.app.document), self._core.definition(found.app.kind)
-        running = installed_version(app, found.parent)
-        place = found.installation.account if found.installation is not None else account
-        current = None
-        if found.installation is not None:
-            current = view(found, definition, self._core.settings, self._core.now())
-        listing = await self._core.listing(viewer)
-        admin = any(known.id == place and known.role == "admin" for known in listing)
-        return guidance(app, running, definition, current, viewer, account=place, is_account_admin=admin)
-
-    async def explain(
-        self, installation: str, event: str, *, actor: Actor, payload: Mapping[str, object] | None = None
-    ) -> Explanation:
-        """Why an event would happen now, or why not: guard by guard, and from when. Writes nothing."""
-        asked = _send.Asked(event, actor, payload or {})
-        found = await self._snapshot(Load(installation=installation, consents_of=actor))
-        await self._prepare(asked, found)
-        return _send.explain(self._core.draft(found), asked)
 
     async def send(
         self,
@@ -437,7 +286,7 @@ class Engine:
             PermissionDenied: the host's policy says no.
             Conflict: somebody else changed the row first, again and again.
         """
-        load = _target(installation, account, subject, label)
+        load = target_of(installation, account, subject, label)
         load = Load(
             installation=load.installation,
             natural=load.natural,
@@ -462,16 +311,6 @@ class Engine:
             ActorKind.APP,
             ActorKind.OPERATOR,
         )
-
-    async def _prepare(self, asked: _send.Asked, found: Snapshot) -> None:
-        asked.listing = await self._core.listing(asked.actor)
-        if found.app is None or found.installation is None or self._core.veto is None:
-            return
-        rule = self._core.definition(found.app.kind).events.get(asked.event)
-        if rule is not None and rule.vetoable:
-            asked.veto = await self._core.ask_veto(
-                asked.event, found.app.key, found.installation.account, asked.actor
-            )
 
     async def _replayed(self, load: Load, asked: _send.Asked, change: Change) -> Sent:
         assert isinstance(change.result, tuple)
@@ -564,35 +403,3 @@ class Engine:
             self._earliest = earliest
             for callback in list(self._on_earlier):
                 callback(to_datetime(earliest))
-
-    # -- inside ---------------------------------------------------------------------------------
-    async def _snapshot(self, load: Load) -> Snapshot:
-        found = await self._core.store.load(load)
-        if found.app is None or found.installation is None:
-            msg = "there is no such installation"
-            raise NotFound(msg)
-        return found
-
-    async def _view(self, load: Load) -> Installation:
-        return self._seen(await self._snapshot(load))
-
-    def _seen(self, found: Snapshot) -> Installation:
-        assert found.app is not None
-        definition = self._core.definition(found.app.kind)
-        return view(found, definition, self._core.settings, self._core.now())
-
-    async def _listed(self, row: Listed, now: Instant) -> Installation:
-        due = row.installation.due_at
-        if due is not None and due <= now and not row.installation.quarantined:
-            return await self._view(Load(installation=row.installation.public_id))
-        return view_listed(row, self._core.definition(row.app.kind), now)
-
-
-def _target(installation: str, account: str | None, subject: Actor | str | None, label: str) -> Load:
-    if account is None:
-        return Load(installation=checked_name(installation, "installation"))
-    return Load(natural=(installation, account, _subject(subject), label))
-
-
-def _subject(subject: Actor | str | None) -> str | None:
-    return subject.id if isinstance(subject, Actor) else subject

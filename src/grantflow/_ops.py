@@ -30,6 +30,15 @@ class SweepPreview:
     held: tuple[Held, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseCheck:
+    """What the database says of itself."""
+
+    pragmas: dict[str, str]
+    problems: tuple[str, ...]
+    """Damage found; empty when there is none."""
+
+
 class Ops:
     """Operators' verbs; reached as `engine.ops`."""
 
@@ -173,6 +182,10 @@ class Ops:
             )
             for key, row in rows
         ]
+
+    async def check_database(self) -> DatabaseCheck:
+        """Look for damage; reads the whole database and writes nothing."""
+        return DatabaseCheck(self._core.store.pragmas(), tuple(await self._core.store.check()))
 
     async def _allowed(self, actor: Actor, verb: str, target: str, reason: str) -> None:
         checked_name(reason, "reason")

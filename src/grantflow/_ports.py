@@ -159,6 +159,10 @@ class Store(Protocol):
         """What the writing connection is set to, for tests and reports."""
         ...
 
+    async def check(self) -> list[str]:
+        """Every damage the database finds in itself, in its own words; reads everything, so it takes its time."""
+        ...
+
     async def close(self) -> None:
         """Finish what was accepted, then let go of the database; safe to call twice."""
         ...

@@ -28,7 +28,8 @@ class Brake:
     last_wall: Instant | None = None
     last_monotonic: float = 0.0
     stepped: bool = False
-    forecast: dict[str, int] = field(default_factory=dict)
+    forecast: Counter[int] | None = None
+    """Deadlines known to fall before `forecast_until`, per app; None before the first sweep."""
     forecast_until: Instant = 0
     released: set[str] = field(default_factory=set)
 
@@ -41,6 +42,14 @@ class Brake:
                 self.stepped = True
         self.last_wall, self.last_monotonic = now, monotonic
 
+    def committed(self, change: Change) -> None:
+        """After-commit hook: a deadline that this process wrote is no surprise."""
+        row = change.installation
+        if self.forecast is None or row is None or row.deadline_at is None or change.tokens is None:
+            return
+        if row.deadline_at <= self.forecast_until:
+            self.forecast[row.app_pk] += 1
+
 
 Progress = Callable[[int, int], None]
 
@@ -52,15 +61,15 @@ async def held_apps(core: Core, brake: Brake, now: Instant) -> tuple[Held, ...]:
         return ()
     active = _live(core, await core.store.counts(), {row.key: row.kind for row in await core.store.apps()})
     found = []
-    for _, key, count in due:
+    for pk, key, count in due:
         if key in brake.released:
             continue
-        beyond = count - brake.forecast.get(key, 0)
+        beyond = count - (brake.forecast[pk] if brake.forecast is not None else 0)
         rows = active.get(key, 0)
         flood = beyond > core.settings.brake_count and beyond > core.settings.brake_share * max(rows, 1)
         if flood and brake.stepped:
             found.append(Held(key, count, rows, "the clock stepped forward and many grants would expire at once"))
-        elif flood and key in brake.forecast and now <= brake.forecast_until:
+        elif flood and brake.forecast is not None and now <= brake.forecast_until:
             found.append(Held(key, count, rows, "more grants would expire at once than the forecast said"))
     return tuple(found)
 
@@ -105,7 +114,8 @@ async def sweep(
         brake.stepped = False
         brake.released.clear()
         brake.forecast_until = now + 2 * span(core.settings.brake_step)
-        brake.forecast = await _expected(core, brake.forecast_until)
+        expected = await core.store.due_by_app(brake.forecast_until)
+        brake.forecast = Counter({pk: count for pk, _, count in expected})
     upcoming = await core.store.next_due(now if held or total.stuck else None)
     seconds = core.clock.monotonic() - started
     return SweepReport(
@@ -119,12 +129,6 @@ async def sweep(
         seconds=seconds,
         next_due_at=maybe_datetime(upcoming),
     )
-
-
-async def _expected(core: Core, until: Instant) -> dict[str, int]:
-    """How many deadlines of each app are known to fall before an instant."""
-    known = {row.key: 0 for row in await core.store.apps()}
-    return known | {key: count for _, key, count in await core.store.due_by_app(until)}
 
 
 @dataclass(slots=True)

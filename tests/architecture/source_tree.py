@@ -16,7 +16,7 @@ PACKAGES = {
     "grantflow_scheduler": "scheduler/grantflow_scheduler",
 }
 
-_NOT_OURS = {".git", ".venv", "venv", "build", "dist", "htmlcov", "__pycache__"}
+_NOT_OURS = {".hypothesis", ".git", ".venv", "venv", "build", "dist", "htmlcov", "__pycache__"}
 
 
 def files(root: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from grantflow_machines import CHARTS, Facts, LifecycleChart
 from tests.machines.situations import random_situation
 
 WALKS = 1_000
-STEPS = 8
+STEPS = 12
 
 
 @dataclass

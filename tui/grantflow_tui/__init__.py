@@ -1,1 +1,69 @@
-"""The operator console."""
+"""The operator console: finds the installations that need help, says why, and moves them safely."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grantflow_tui._app import Console, EngineFactory
+
+__all__ = ["console", "run"]
+
+
+def console(
+    database_url: str,
+    *,
+    write: bool,
+    operator: str | None,
+    claimed: bool,
+    ascii: bool = False,  # noqa: A002 - the name of the option
+    engine_factory: EngineFactory | None = None,
+) -> Console:
+    """The app itself, not yet running; `run` is what starts it."""
+    from grantflow import Engine, KeyRing
+    from grantflow_machines import Actor
+    from grantflow_tui._app import Console
+
+    factory = engine_factory or (lambda: Engine.open(database_url, keys=KeyRing.from_env()))
+    actor = Actor.operator(operator, claimed=claimed) if operator else None
+    name = database_url.rsplit("@", 1)[-1].rsplit("/", 1)[-1].split("?", 1)[0] or "database"
+    return Console(factory, name=name, actor=actor, write=write, ascii_only=ascii)
+
+
+def run(
+    database_url: str,
+    *,
+    write: bool,
+    operator: str | None,
+    claimed: bool,
+    ascii: bool = False,  # noqa: A002 - the name of the option
+    engine_factory: EngineFactory | None = None,
+) -> int:
+    """Run the console until it is left; returns the exit code.
+
+    Args:
+        database_url: What `Engine.open` takes; its last part is the name in the header.
+        write: Allow changes; without an operator's name it stays in READ mode.
+        operator: The name on every change.
+        claimed: The name was only passed by argument and nobody vouched for it.
+        ascii: Letters instead of glyphs and lines.
+        engine_factory: Opens the engine instead of `database_url`, for a host with keys and a directory of its own.
+    """
+    app = console(
+        database_url,
+        write=write,
+        operator=operator,
+        claimed=claimed,
+        ascii=ascii,
+        engine_factory=engine_factory,
+    )
+
+    async def session() -> None:
+        try:
+            await app.run_async()
+        finally:
+            await app.close_engine()
+
+    asyncio.run(session())
+    return app.return_code or 0

@@ -14,9 +14,9 @@ _MAX_MARKS = 2
 
 
 def clean(text: object) -> str:
-    """Text from outside as it may stand on a screen: one line, no control, bidi or zero-width characters.
+    r"""Text from outside as it may stand on a screen: one line, no control, bidi or zero-width characters.
 
-    >>> clean("a\\x1b[31mb\\n\\u202ec")
+    >>> clean("a\x1b[31mb\n\u202ec")
     'a[31mb c'
     """
     out: list[str] = []

@@ -40,8 +40,9 @@ async def from_start(engine: Engine, query: str) -> Rows:
 
 
 async def again(engine: Engine, rows: Rows) -> Rows:
-    """The same window, read anew."""
-    return await _after(engine, rows.filter, rows.anchor)
+    """The same window, read anew; the end of the matches where nothing is left of it."""
+    found = await _after(engine, rows.filter, rows.anchor)
+    return found if found.items or found.at_start else await from_end(engine, rows.filter)
 
 
 async def onward(engine: Engine, rows: Rows, keep: int) -> Rows:
@@ -53,8 +54,7 @@ async def onward(engine: Engine, rows: Rows, keep: int) -> Rows:
 
 async def backward(engine: Engine, rows: Rows, keep: int) -> Rows:
     """A window that ends before row `keep` of this one."""
-    before = rows.places[keep] if keep < len(rows.places) else None
-    return await _before(engine, rows.filter, before, at_end=before is None)
+    return await _before(engine, rows.filter, rows.places[min(keep, len(rows.places) - 1)], at_end=False)
 
 
 async def from_end(engine: Engine, query: str) -> Rows:

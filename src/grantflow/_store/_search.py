@@ -41,7 +41,7 @@ from grantflow._store._statements import (
 )
 from grantflow_machines import Instant
 
-FEW = 2_000
+FEW = 10_000
 """Rows that are sorted without a second thought."""
 MAX_BRANCHES = 12
 
@@ -68,7 +68,6 @@ _FLAGS = {
 }
 _WAYS = ("id", "account", "subject", "word", "is", "reason", "expires", "entered")
 """Terms that lead into the table, in the order they are tried; then the app and the state."""
-_TIME_SORTS = ("expires", "entered")
 _PRESENT = (
     f"WITH RECURSIVE s(v) AS (SELECT min(state) FROM {_TABLE} UNION ALL "
     f"SELECT (SELECT min(state) FROM {_TABLE} WHERE state > s.v) FROM s WHERE s.v IS NOT NULL) "
@@ -85,8 +84,8 @@ _LISTED = (
     f"LEFT JOIN {table_of(_tables.Parent).name} p ON p.app_pk = i.app_pk AND p.account = i.account "
 )
 _HORIZON = (
-    f"SELECT count(*) FROM {_TABLE} i INDEXED BY {FIELDS['expires'].index} WHERE i.deadline_at >= ? "
-    "AND i.deadline_at < ? AND i.state IN (SELECT value FROM json_each(?))"
+    f"SELECT count(*) FROM {_TABLE} i INDEXED BY {FIELDS['expires'].index} "
+    "WHERE i.state = ? AND i.deadline_at >= ? AND i.deadline_at < ?"
 )
 
 
@@ -129,6 +128,7 @@ class _Search:
 
     clauses: dict[str, _Clause]
     ways: tuple[_Way, ...]
+    states: tuple[str, ...]
 
     def rest(self, way: _Way) -> list[_Clause]:
         """Conditions a way leaves to be checked row by row."""
@@ -176,8 +176,10 @@ def count(conn: sqlite3.Connection, query: Query, now: Instant, bound: int) -> i
 
 def horizon(conn: sqlite3.Connection, edges: Sequence[Instant]) -> list[int]:
     """Live grants that end in each span between two neighbouring edges; the last edge is excluded."""
-    live = json.dumps(sorted(LIVE_STATES))
-    return [conn.execute(_HORIZON, (low, high, live)).fetchone()[0] for low, high in pairwise(edges)]
+    return [
+        sum(conn.execute(_HORIZON, (state, low, high)).fetchone()[0] for state in LIVE_STATES)
+        for low, high in pairwise(edges)
+    ]
 
 
 def explain(conn: sqlite3.Connection, query: Query, now: Instant) -> list[str]:
@@ -226,6 +228,8 @@ def _chosen(conn: sqlite3.Connection, search: _Search, query: Query, *, ordered:
     for way in search.ways:
         if query.sort in way.sorts:
             return way
+    if query.sort == "expires":
+        return _deadline_way([Span(None, None)], search.states, frozenset(("sort",)))
     index = None if query.sort == "id" else FIELDS[query.sort].index
     return _Way((_Branch(index),), frozenset(), frozenset((query.sort,)))
 
@@ -251,15 +255,15 @@ def _search(conn: sqlite3.Connection, query: Query, now: Instant) -> _Search | N
         return None
     clauses: dict[str, _Clause] = {}
     ways: list[tuple[int, _Way]] = []
-    if query.sort in _TIME_SORTS:
-        clauses["sort"] = _Clause(f"i.{SORTS[query.sort]} IS NOT NULL")
+    if query.sort == "expires":
+        clauses["sort"] = _Clause("i.deadline_at IS NOT NULL")
     for number, term in enumerate(query.terms):
         if term.field in {"app", "kind", "state"}:
             continue
         name = f"{term.field} {number}"
         clause = _clause(term, now)
         clauses[name] = _Clause(f"({clause.sql}) IS NOT TRUE", clause.values) if term.negated else clause
-        way = None if term.negated else _way(term, name, now)
+        way = None if term.negated else _way(term, name, now, states)
         if way is not None:
             ways.append((_WAYS.index(term.field), way))
     ways.sort(key=lambda ranked: ranked[0])
@@ -270,7 +274,9 @@ def _search(conn: sqlite3.Connection, query: Query, now: Instant) -> _Search | N
     if len(states) < len(present):
         clauses["state"] = _Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
         found.append(_state_way(states))
-    return _Search(clauses, tuple(found))
+    if not all(way.branches for way in found):
+        return None
+    return _Search(clauses, tuple(found), tuple(states))
 
 
 def _apps(conn: sqlite3.Connection, query: Query) -> list[int] | None:
@@ -363,7 +369,7 @@ def successor(prefix: str) -> str | None:
     return rest[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
 
 
-def _way(term: Term, name: str, now: Instant) -> _Way | None:
+def _way(term: Term, name: str, now: Instant, states: Sequence[str]) -> _Way | None:
     """The way one term leads into the table."""
     settles = frozenset((name,))
     if term.field == WORD.name:
@@ -374,10 +380,15 @@ def _way(term: Term, name: str, now: Instant) -> _Way | None:
         if len(flags) != 1 or flags[0].index is None:
             return None
         flag = flags[0].name
-        order = {"overdue": "", "expiring": "expires"}.get(flag, "id")
-        return _Way((_Branch(flags[0].index, _flag(flag, now)),), settles, frozenset((order,)))
+        if flag == "expiring":
+            live = [state for state in states if state in LIVE_STATES]
+            return _deadline_way([Span(now + 1, now + EXPIRING)], live, settles)
+        order: set[str] = set() if flag == "overdue" else {"id"}
+        return _Way((_Branch(flags[0].index, _flag(flag, now)),), settles, frozenset(order))
     if term.field not in _WAYS:
         return None
+    if term.field == "expires":
+        return _deadline_way(term.values, states, settles)
     index, column = FIELDS[term.field].index, _COLUMNS[term.field]
     exact = all(isinstance(value, Exact) for value in term.values)
     mixed = len({value.kind for value in term.values if not isinstance(value, Span)}) > 1
@@ -386,6 +397,23 @@ def _way(term: Term, name: str, now: Instant) -> _Way | None:
         return _Way((_Branch(index, _any(column, term.values)),), settles, frozenset())
     branches = tuple(_Branch(index, _value(column, value)) for value in term.values)
     return _Way(branches, settles, frozenset(sorts & SORTS.keys()))
+
+
+def _deadline_way(values: Sequence[Value], states: Sequence[str], settles: frozenset[str]) -> _Way:
+    """Each span of deadlines in each state."""
+    index, column = FIELDS["expires"].index, _COLUMNS["expires"]
+    if len(values) * len(states) > MAX_BRANCHES:
+        state = _Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
+        pairs = [(state, _any(column, values))]
+    else:
+        each = [_Clause("i.state = ?", (state,)) for state in states]
+        pairs = [(state, _value(column, value)) for state in each for value in values]
+    branches = tuple(
+        _Branch(index, _Clause(f"{state.sql} AND ({span.sql})", (*state.values, *span.values)))
+        for state, span in pairs
+    )
+    sorts = frozenset(("expires",)) if len(pairs) > 1 or len(states) == 1 else frozenset[str]()
+    return _Way(branches, settles | {"state"}, sorts)
 
 
 def _word_branches(term: Term) -> tuple[_Branch, ...]:

@@ -126,6 +126,25 @@ def write_chunk(conn: sqlite3.Connection, changes: list[Change], counts: Counts)
             counts[row.app_pk, change.before] -= 1
 
 
+def write_each(conn: sqlite3.Connection, changes: list[Change], counts: Counts, now: int) -> list[Change]:
+    """Row by row: one that the database refuses is set aside; returns those that were written."""
+    written = []
+    for change in changes:
+        made: Counts = Counts()
+        conn.execute("SAVEPOINT one")
+        try:
+            write(conn, change, made)
+        except (sqlite3.IntegrityError, Conflict) as error:
+            conn.execute("ROLLBACK TO one")
+            assert change.installation is not None
+            quarantine(conn, change.installation.pk, f"the row cannot be written: {error}"[:200], now)
+        else:
+            counts.update(made)
+            written.append(change)
+        conn.execute("RELEASE one")
+    return written
+
+
 def _flat(groups: Iterable[list[Any]]) -> list[Any]:
     return [row for group in groups for row in group]
 

@@ -218,6 +218,12 @@ class SqliteStore:
         """See Store.pragmas."""
         return dict(self._pragmas)
 
+    async def check(self) -> list[str]:
+        """See Store.check."""
+        damage = [str(text) for (text,) in await self._rows("PRAGMA integrity_check(100)") if text != "ok"]
+        dangling = await self._rows("PRAGMA foreign_key_check")
+        return damage + [f"{row[0]} row {row[1]} refers to a missing row of {row[2]}" for row in dangling]
+
     async def close(self) -> None:
         """See Store.close."""
         for reader in self._readers:
@@ -241,7 +247,11 @@ def _prepare(
 
 
 def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float) -> Job:
+    careful = False
+
     def job(conn: sqlite3.Connection, counts: Counts) -> ChunkDone:
+        nonlocal careful
+        one_by_one, careful = careful, True  # run again by the writer: something of this batch could not be written
         until = time.perf_counter() + budget
         changes: list[Change] = []
         skipped = quarantined = taken = 0
@@ -249,20 +259,26 @@ def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float) -> J
             if taken and time.perf_counter() > until:
                 break
             taken += 1
-            found = _reading.snapshot_of(conn.execute(sql.SNAPSHOT_DUE, (None, pk, now)).fetchone())
-            if found is None:
-                skipped += 1
-                continue
             try:
-                change = work(found)
+                found = _reading.snapshot_of(conn.execute(sql.SNAPSHOT_DUE, (None, pk, now)).fetchone())
+                if found is None:
+                    skipped += 1
+                else:
+                    changes.append(work(found))
             except Quarantined as error:
                 _writing.quarantine(conn, pk, str(error), now)
                 quarantined += 1
             except GrantflowError:
                 skipped += 1
-            else:
-                changes.append(change)
-        _writing.write_chunk(conn, changes, counts)
+            except (ValueError, TypeError, LookupError) as error:
+                _writing.quarantine(conn, pk, f"the row cannot be read: {error}"[:200], now)
+                quarantined += 1
+        if one_by_one:
+            written = _writing.write_each(conn, changes, counts, now)
+            quarantined += len(changes) - len(written)
+            changes = written
+        else:
+            _writing.write_chunk(conn, changes, counts)
         return ChunkDone(changes, skipped, quarantined, pks[taken:])
 
     return job

@@ -1,0 +1,92 @@
+"""`grantflow apps`: what is registered, and the brake of one app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grantflow.cli import _out
+from grantflow.cli._out import say
+from grantflow.cli._read import Json
+from grantflow.cli._run import Run
+
+if TYPE_CHECKING:
+    from grantflow import App, Engine
+
+Key = Annotated[str, typer.Argument(metavar="APP", help="Key of the app.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept for ever.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(help="List, register, hold and release apps.")
+    group.command("list")(list_)
+    for command in (register, hold, release):
+        group.command()(command)
+    app.add_typer(group, name="apps")
+
+
+def list_(ctx: typer.Context, json: Json = False) -> None:
+    """List registered apps."""
+
+    async def work(engine: Engine) -> tuple[list[App], dict[str, str]]:
+        return await engine.apps.list(), await engine.apps.held()
+
+    apps, held = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json(
+            [{**_out.plain(app), "public": app.public, "held": app.key in held, "held_reason": held.get(app.key)}
+             for app in apps]
+        )  # fmt: skip
+        return
+    _out.table(
+        ("APP", "KIND", "NAME", "VERSION", "CLIENT", "HELD"),
+        ((app.key, app.kind.value, app.name, app.latest.name, app.client_id, held.get(app.key, "")) for app in apps),
+    )
+
+
+def register(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The app's description.")],
+) -> None:
+    """Register an app, or bring it up to date. Operators only."""
+    from grantflow import App
+
+    run = Run.of(ctx)
+    run.existing()
+    run.operator()
+    app = App.from_toml(file)
+
+    async def work(engine: Engine) -> None:
+        await engine.apps.register(app)
+
+    run.engine(work)
+    say(f"registered {app.key}, version {_out.clean(app.latest.name)}")
+
+
+def hold(ctx: typer.Context, app: Key, reason: Why) -> None:
+    """Stop an app everywhere; installations are not touched. Operators only."""
+    run = Run.of(ctx)
+    run.existing()
+    actor = run.operator()
+
+    async def work(engine: Engine) -> None:
+        await engine.apps.hold(app, actor=actor, reason=reason)
+
+    run.engine(work)
+    say(f"{_out.clean(app)} is on hold")
+
+
+def release(ctx: typer.Context, app: Key, reason: Why) -> None:
+    """Let a held app work again. Operators only."""
+    run = Run.of(ctx)
+    run.existing()
+    actor = run.operator()
+
+    async def work(engine: Engine) -> None:
+        await engine.apps.release(app, actor=actor, reason=reason)
+
+    run.engine(work)
+    say(f"{_out.clean(app)} works again")

@@ -1,0 +1,279 @@
+"""Commands that only look."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from grantflow.cli import _out
+from grantflow.cli._out import clean, moment, say
+from grantflow.cli._run import Run, actor_from, found, user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grantflow import (
+        Counts,
+        Engine,
+        Explanation,
+        Installation,
+        Matches,
+        OperatorAction,
+        Page,
+        TransitionRecord,
+    )
+
+SHORT = 18
+"""Characters of an id in tables: its time and twelve random bits."""
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="An id, or at least its first 8 characters.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Tabs, whole ids, no headings.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many rows.")]
+
+
+class _FilterHelp(TyperCommand):
+    """Ends the help with the grammar of the filter, made from the table of its fields."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from grantflow import help_rows
+
+        del ctx
+        with formatter.section("Filter: terms that must all hold, - before one negates it"):
+            formatter.write_dl([(row.example, f"{row.name}: {row.meaning} ({row.cost})") for row in help_rows()])
+        with formatter.section("Operators"):
+            formatter.write_text(": (lists a,b, ranges a..b, a trailing *)  = (the text as it stands)  != < <= > >=")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("list", cls=_FilterHelp)(list_)
+    for command in (show, history, explain, counts, forecast, audit):
+        app.command()(command)
+
+
+def list_(
+    ctx: typer.Context,
+    filter: Annotated[str, typer.Argument(metavar="FILTER", help="Which ones; all by default.")] = "",  # noqa: A002 - the field's word
+    limit: Limit = 50,
+    after: Annotated[str, typer.Option(metavar="CURSOR", help="Go on where a page ended.")] = "",
+    back: Annotated[bool, typer.Option("--back", help="The page before the cursor.")] = False,
+    json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """List installations, in their effective state."""
+
+    async def work(engine: Engine) -> tuple[Page, Matches]:
+        page = await engine.find(filter, after=after or None, limit=limit, back=back)
+        return page, await engine.count(filter)
+
+    page, matches = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json({"items": page.items, "next_after": page.next_after, **_out.plain(matches)})
+    elif plain:
+        _out.tabs(_row(item, whole=True) for item in page.items)
+    else:
+        headings = ("ID", "APP", "ACCOUNT", "SUBJECT", "STATE", "EXPIRES", "REASON")
+        _out.table(headings, (_row(item) for item in page.items))
+    total = f"{matches.count:,}" if matches.exact else f"at least {matches.count:,}"
+    say(f"{len(page.items):,} of {total}")
+    if page.next_after:
+        say(f"next: --after {page.next_after}")
+
+
+def _row(item: Installation, *, whole: bool = False) -> tuple[object, ...]:
+    subject = f"{item.subject_kind}:{item.subject}"
+    if whole:
+        expires = item.expires_at.isoformat() if item.expires_at else ""
+        return item.id, item.app, item.account, subject, item.state, expires, item.reason or ""
+    noted = " (quarantined)" if item.quarantined else " (suspended)" if _suspended(item) else ""
+    shown = _out.state(item.state) + noted
+    return item.id[:SHORT], item.app, item.account, subject, shown, moment(item.expires_at), item.reason or ""
+
+
+def _suspended(item: Installation) -> bool:
+    return item.suspension is not None or item.parent_suspended
+
+
+def show(ctx: typer.Context, installation: Id, json: Json = False) -> None:
+    """Show one installation."""
+
+    async def work(engine: Engine) -> Installation:
+        return await found(engine, installation)
+
+    item = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json(item)
+        return
+    suspension = item.suspension
+    stopped = f"by {suspension.by} at {moment(suspension.at)}: {suspension.why}" if suspension else ""
+    _out.fields(
+        (
+            ("id", item.id),
+            ("app", f"{item.app} ({item.kind})"),
+            ("account", item.account),
+            ("subject", f"{item.subject_kind}:{item.subject}"),
+            ("label", item.label),
+            ("state", _out.state(item.state)),
+            ("stored state", f"{item.stored_state} (the sweep has not written it yet)" if item.overdue else ""),
+            ("usable", "yes" if item.usable else "no"),
+            ("reason", item.reason),
+            ("granted", " ".join(item.granted)),
+            ("missing scopes", " ".join(item.scopes_missing)),
+            ("expires", moment(item.expires_at)),
+            ("due", moment(item.due_at)),
+            ("created", moment(item.created_at)),
+            ("entered", moment(item.entered_at)),
+            ("version", f"{item.version}, generation {item.generation}" + (", forced" if item.forced else "")),
+            ("suspended", stopped),
+            ("account stopped", "yes" if item.parent_suspended else ""),
+            ("app held", "yes" if item.app_held else ""),
+            ("open attempts", item.open_attempts or ""),
+            ("quarantined", item.quarantined),
+        )
+    )
+
+
+def history(
+    ctx: typer.Context,
+    installation: Id,
+    limit: Limit = 100,
+    before: Annotated[int | None, typer.Option(help="Only below this version.")] = None,
+    json: Json = False,
+) -> None:
+    """Show an installation's transitions, newest first."""
+
+    async def work(engine: Engine) -> tuple[TransitionRecord, ...]:
+        item = await found(engine, installation)
+        return await engine.history(item.id, limit=limit, before=before)
+
+    records = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json(records)
+        return
+    _out.table(
+        ("VERSION", "AT", "EVENT", "FROM", "TO", "ACTOR", "REASON"),
+        (
+            (
+                found.version,
+                moment(found.at),
+                found.event + (" (forced)" if found.forced else ""),
+                found.source or "",
+                _out.state(found.target),
+                found.actor,
+                found.reason or "",
+            )
+            for found in records
+        ),
+    )
+
+
+def explain(
+    ctx: typer.Context,
+    installation: Id,
+    event: Annotated[str, typer.Argument(help="An event of the machine.")],
+    who: Annotated[str, typer.Option("--as", metavar="KIND:NAME", help="Ask for somebody else.")] = "",
+    json: Json = False,
+) -> None:
+    """Say why an event would happen now, or why not, and from when."""
+    from grantflow import Actor
+
+    run = Run.of(ctx)
+
+    async def work(engine: Engine) -> Explanation:
+        me = Actor.operator(user_name()) if run.is_operator else Actor.user(user_name())
+        item = await found(engine, installation)
+        return await engine.explain(item.id, event, actor=actor_from(who) if who else me)
+
+    print_explanation(run.engine(work), json=json)
+
+
+def print_explanation(told: Explanation, *, json: bool) -> None:
+    """Print an explanation, guard by guard."""
+    if json:
+        _out.as_json(told)
+        return
+    verdict = f"happens, and goes to {_out.state(told.target or '')}" if told.allowed else "does not happen"
+    print(f"{clean(told.event)} {verdict}" + (f": {clean(told.why)}" if told.why and not told.allowed else ""))
+    for obstacle in _out.plain(told)["obstacles"]:
+        since = f" (from {obstacle['available_at']})" if obstacle["available_at"] else ""
+        missing = f": {' '.join(obstacle['missing'])}" if obstacle["missing"] else ""
+        print(clean(f"  ✗ {obstacle['why']}{missing}{since}"))
+    if told.available_at:
+        print(f"possible from {moment(told.available_at)}")
+    if told.nearest:
+        say(f"hint: did you mean {clean(told.nearest)}?")
+
+
+def counts(ctx: typer.Context, json: Json = False) -> None:
+    """Count installations per stored state."""
+
+    async def work(engine: Engine) -> Counts:
+        return await engine.counts()
+
+    numbers = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json({**_out.plain(numbers), "total": numbers.total})
+        return
+    order = sorted(numbers.by_state.items(), key=lambda pair: (-pair[1], pair[0]))
+    _out.table(("STATE", "COUNT"), ((_out.state(name), f"{count:,}") for name, count in order))
+    say(f"{numbers.total:,} in all, {numbers.overdue:,} overdue")
+
+
+def forecast(
+    ctx: typer.Context,
+    spans: Annotated[int, typer.Option(min=1, max=120, help="How many spans ahead.")] = 12,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days of one span.")] = 30,
+    json: Json = False,
+) -> None:
+    """Show how many live grants end in each coming span."""
+
+    async def work(engine: Engine) -> list[tuple[str, str, int]]:
+        length = timedelta(days=days)
+        rows = await engine.horizon(spans=spans, length=length)
+        return [(start.isoformat(), (start + length).isoformat(), count) for start, count in rows]
+
+    rows = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json([{"from": start, "to": end, "count": count} for start, end, count in rows])
+        return
+    most = max(count for *_, count in rows)
+    _out.table(
+        ("FROM", "ENDING", ""), ((start[:10], f"{count:,}", _out.bar(count, most)) for start, _, count in rows)
+    )
+
+
+def audit(
+    ctx: typer.Context,
+    limit: Limit = 100,
+    before: Annotated[int | None, typer.Option(metavar="KEY", help="Only below this key.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what operators did, tried and previewed, newest first."""
+
+    async def work(engine: Engine) -> Sequence[tuple[int, OperatorAction]]:
+        return await engine.ops.actions(limit=limit, before=before)
+
+    actions = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json([{"key": key, **_out.plain(action)} for key, action in actions])
+        return
+    _out.table(
+        ("KEY", "AT", "ACTOR", "VERB", "TARGET", "OUTCOME", "REASON", "DETAIL"),
+        (
+            (
+                key,
+                moment(action.at),
+                action.actor + (" (claimed)" if action.claimed else ""),
+                action.verb,
+                action.target,
+                action.outcome,
+                action.reason or "",
+                action.detail,
+            )
+            for key, action in actions
+        ),
+    )

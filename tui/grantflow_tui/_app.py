@@ -1,0 +1,239 @@
+"""The console app: opens the engine behind a painted skeleton and moves between the screens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segments
+from rich.text import Text
+from textual.app import App
+from textual.binding import BindingType
+
+from grantflow import definitions
+from grantflow.errors import GrantflowError
+from grantflow_machines import Actor
+from grantflow_tui._base import ConsoleScreen, said
+from grantflow_tui._browse import BrowseScreen
+from grantflow_tui._detail import DetailScreen
+from grantflow_tui._fleet import FleetScreen
+from grantflow_tui._force import ForceDialog
+from grantflow_tui._help import HelpScreen
+from grantflow_tui._look import Look
+from grantflow_tui._text import clean, lasting
+
+if TYPE_CHECKING:
+    from grantflow import Engine
+
+EngineFactory = Callable[[], "AbstractAsyncContextManager[Engine]"]
+INTERVAL = 2.0
+STALE_AFTER = 3 * INTERVAL
+READ_ONLY_AFTER = 30.0
+"""Data older than this is no ground to write on."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Console(App[None]):
+    """The operator console."""
+
+    TITLE = "grantflow"
+    ENABLE_COMMAND_PALETTE = False
+    MODES = {  # noqa: RUF012 - textual's own declaration
+        "fleet": FleetScreen,
+        "installations": BrowseScreen,
+    }
+    DEFAULT_MODE = "fleet"
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self,
+        factory: EngineFactory,
+        *,
+        name: str,
+        actor: Actor | None,
+        write: bool,
+        ascii_only: bool = False,
+        now: Callable[[], datetime] = _now,
+        interval: float = INTERVAL,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._factory, self._stack = factory, AsyncExitStack()
+        self._opening: asyncio.Task[None] | None = None
+        self._monotonic, self._interval = monotonic, interval
+        self._loaded_at: tuple[datetime, float] | None = None
+        self.database = clean(name)
+        self.actor, self.asked_to_write = actor, write
+        self.writable = write and actor is not None
+        self.look = Look(definitions(), ascii_only=ascii_only)
+        self.engine: Engine | None = None
+        self.now = now
+        self.paused = False
+
+    # -- opening and closing --------------------------------------------------------------------
+    def on_mount(self) -> None:
+        """The skeleton stands; now the database, and the pulse."""
+        self._opening = asyncio.create_task(self._open())
+        self.set_interval(self._interval, self.tick)
+
+    async def _open(self) -> None:
+        try:
+            self.engine = await self._stack.enter_async_context(self._factory())
+        except GrantflowError as error:
+            self.exit(return_code=1, message=Text(f"grantflow: {said(error)}"))
+            return
+        except Exception as error:  # noqa: BLE001 - reported by the app's own panic path
+            self._handle_exception(error)
+            return
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.action_reload()
+
+    async def close_engine(self) -> None:
+        """Close what was opened, also when it was still opening."""
+        if self._opening is not None:
+            await asyncio.wait((self._opening,))
+        self.engine = None
+        await self._stack.aclose()
+
+    def _fatal_error(self) -> None:
+        """Say what broke and where: no local variables, no source lines, no message that may quote data."""
+        error = self._exception
+        told = Text(f"grantflow console stopped: {type(error).__name__}\n")
+        for frame in traceback.extract_tb(error.__traceback__ if error else None)[-8:]:
+            told.append(f"  {frame.filename}:{frame.lineno} in {frame.name}\n")
+        self._exit_renderables.append(Segments(self.console.render(told, self.console.options)))
+        self._close_messages_no_wait()
+
+    # -- the pulse ------------------------------------------------------------------------------
+    @property
+    def held(self) -> bool:
+        """Whether the refresh stands still: by hand, or because a dialog is open."""
+        return self.paused or not isinstance(self.screen, ConsoleScreen)
+
+    def tick(self) -> None:
+        """Read the screen's data again, unless the refresh is paused."""
+        if not self.held and isinstance(self.screen, ConsoleScreen):
+            self.screen.action_reload()
+        self.refresh_headers()
+
+    def loaded(self) -> None:
+        """A screen has fresh data."""
+        self._loaded_at = (self.now(), self._monotonic())
+        self.refresh_headers()
+
+    def refresh_headers(self) -> None:
+        """Draw the headers of all visible screens anew."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.refresh_header()
+
+    @property
+    def age(self) -> float:
+        """Seconds since data was last read."""
+        return 0.0 if self._loaded_at is None else self._monotonic() - self._loaded_at[1]
+
+    def header(self) -> Text:
+        """The line on top of every screen."""
+        who = "-" if self.actor is None else clean(self.actor.id)
+        claimed = "?" if self.actor is not None and self.actor.claimed else ""
+        as_of = "opening" if self._loaded_at is None else f"{self._loaded_at[0]:%H:%M:%S}Z"
+        turn = "~" if self.look.ascii else "↻"
+        if self.held:
+            pulse = "paused"
+        elif self.age > STALE_AFTER:
+            pulse = f"stale {self.age:.0f}s"
+        else:
+            pulse = f"{turn}{self._interval:g}s"
+        mode = "WRITE" if self.writable else "READ"
+        name = self.database if len(self.database) <= 24 else self.database[:23] + self.look.dots
+        return Text(f" grantflow  {name}  {mode}  op={who}{claimed}  as of {as_of}  {pulse}", no_wrap=True)
+
+    # -- going places ---------------------------------------------------------------------------
+    async def action_fleet(self) -> None:
+        """Screen 1."""
+        await self.switch_mode("fleet")
+
+    async def action_installations(self) -> None:
+        """Screen 2."""
+        await self.switch_mode("installations")
+
+    async def on_lines_opened(self, event: object) -> None:
+        """A number on the fleet page opens the rows it counts."""
+        await self.switch_mode("installations")
+        while not isinstance(self.screen, BrowseScreen):
+            await self.pop_screen()
+        self.screen.use(getattr(event, "query", ""))
+
+    def open_detail(self, installation_id: str) -> None:
+        """Push the detail of one installation."""
+        self.push_screen(DetailScreen(installation_id))
+
+    def action_help(self) -> None:
+        """Keys, filter, states."""
+        self.push_screen(HelpScreen(self.look))
+        self.refresh_headers()
+
+    def action_pause(self) -> None:
+        """Stop and start the refresh of the screen; production goes on either way."""
+        self.paused = not self.paused
+        self.refresh_headers()
+
+    def copy_id(self, installation_id: str) -> None:
+        """Put an id on the clipboard."""
+        self.copy_to_clipboard(clean(installation_id))
+        self.tell(f"copied {clean(installation_id)}")
+
+    def tell(self, message: str, *, bad: bool = False) -> None:
+        """Say something on the screen that is on top."""
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.tell(message, bad=bad)
+
+    # -- forcing --------------------------------------------------------------------------------
+    def why_read_only(self) -> str | None:
+        """Why nothing can be changed now, or None."""
+        if not self.asked_to_write:
+            return "READ mode: nothing is changed; start with --write --operator NAME"
+        if self.actor is None:
+            return "READ mode: a change needs a name; start with --write --operator NAME"
+        if self.age > READ_ONLY_AFTER and not self.paused:
+            return f"the data is {lasting_seconds(self.age)} old: nothing is changed on such ground; r refreshes"
+        return None
+
+    def open_force(self, installation_id: str) -> None:
+        """Open the force dialog, or say why not."""
+        if (why := self.why_read_only()) is not None:
+            self.tell(why, bad=True)
+            return
+        self.run_worker(self._open_force(installation_id), group="dialog", exclusive=True)
+
+    async def _open_force(self, installation_id: str) -> None:
+        screen, engine, actor = self.screen, self.engine, self.actor
+        if not isinstance(screen, ConsoleScreen) or engine is None or actor is None:
+            return
+        try:
+            seen = await engine.get(installation_id)
+        except GrantflowError as error:
+            self.tell(said(error), bad=True)
+            return
+        if self.screen is screen:
+            await self.push_screen(ForceDialog(engine, actor, self.look, seen, self._monotonic), self._forced)
+            self.refresh_headers()
+
+    def _forced(self, target: str | None) -> None:
+        if target is not None:
+            self.tell(f"forced: now {clean(target)}")
+        self.refresh_headers()
+
+
+def lasting_seconds(seconds: float) -> str:
+    """Seconds as people read them."""
+    return lasting(timedelta(seconds=seconds))

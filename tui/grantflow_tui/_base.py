@@ -1,0 +1,118 @@
+"""What all screens share: the header line, the status line, and data that comes from workers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Static
+
+from grantflow.errors import GrantflowError
+from grantflow_tui._text import clean
+
+if TYPE_CHECKING:
+    from grantflow import Engine
+    from grantflow_tui._app import Console
+
+BAD = Style(color="#D2616F", bold=True)
+TITLE = Style(bold=True, underline=True)
+DIM = Style(dim=True)
+
+
+def said(error: GrantflowError) -> str:
+    """An error and its hint on one line."""
+    return clean(f"{error} · {error.hint}" if error.hint else error)
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen with the header on top and a status line at the bottom."""
+
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - textual declares it so
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "app.fleet", "fleet", show=False),
+        Binding("2", "app.installations", "installations", show=False),
+        Binding("r", "reload", "refresh", show=False),
+        Binding("p", "app.pause", "pause", show=False),
+        Binding("question_mark,f1", "app.help", "help", show=False),
+        Binding("q,ctrl+c", "app.quit", "quit", show=False),
+    ]
+    DEFAULT_CSS = """
+    ConsoleScreen { layout: vertical; background: ansi_default; }
+    ConsoleScreen #header { height: 1; text-style: reverse; }
+    ConsoleScreen #status { height: 1; }
+    """
+    hint = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._busy = False
+        self._again = False
+
+    @property
+    def console_app(self) -> Console:
+        """The app, by its own type."""
+        return cast("Console", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Header, body, status."""
+        yield Static(self.console_app.header(), id="header", markup=False)
+        yield from self.body()
+        yield Static(self.hint, id="status", markup=False)
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        yield from ()
+
+    async def load(self, engine: Engine) -> None:
+        """Read what the screen shows, and show it."""
+
+    def on_screen_resume(self) -> None:
+        """Data may be old when a screen comes back."""
+        self.action_reload()
+
+    def action_reload(self) -> None:
+        """Read again, in a worker; a second wish while one runs is served once, afterwards."""
+        if self._busy:
+            self._again = True
+            return
+        if self.console_app.engine is not None:
+            self._busy = True
+            self.run_worker(self._reload(), group="load")
+
+    async def _reload(self) -> None:
+        try:
+            engine = self.console_app.engine
+            if engine is not None and await self.guarded(lambda: self.load(engine)):
+                self.console_app.loaded()
+        finally:
+            self._busy = False
+        if self._again:
+            self._again = False
+            self.action_reload()
+
+    async def guarded(self, work: Callable[[], Awaitable[Any]]) -> bool:
+        """Run something that reads or writes; an error of the engine stands in the status line, data stays."""
+        try:
+            await work()
+        except GrantflowError as error:
+            self.tell(said(error), bad=True)
+            return False
+        return True
+
+    def refresh_header(self) -> None:
+        """Draw the header anew."""
+        if self.is_mounted:
+            self.query_one("#header", Static).update(self.console_app.header())
+
+    def tell(self, message: str, *, bad: bool = False) -> None:
+        """Say something in the status line."""
+        if self.is_mounted:
+            self.query_one("#status", Static).update(Text(message, style=BAD if bad else Style()))

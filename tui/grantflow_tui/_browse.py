@@ -1,0 +1,208 @@
+"""Screen 2, installations: a filter line over the virtual list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
+
+from grantflow.errors import FilterSyntaxError, GrantflowError
+from grantflow_tui import _window
+from grantflow_tui._base import BAD, ConsoleScreen, said
+from grantflow_tui._list import InstallationList
+from grantflow_tui._text import clean
+
+if TYPE_CHECKING:
+    from grantflow import Engine, Installation, Matches
+
+_EXACT_BELOW = 10_001
+
+
+def counted(matches: Matches) -> str:
+    """A bounded count in words.
+
+    >>> from grantflow import Matches
+    >>> counted(Matches(10_001, exact=False)), counted(Matches(3, exact=True))
+    ('≥10,000 match', '3 match')
+    """
+    return f"{matches.count:,} match" if matches.exact else f"≥{_EXACT_BELOW - 1:,} match"
+
+
+class FilterInput(Input):
+    """The filter line; esc gives the keyboard back to the list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "screen.leave_filter", show=False)]
+
+
+class BrowseScreen(ConsoleScreen):
+    """Installations by filter.
+
+    | key | does |
+    |---|---|
+    | / | edit the filter; enter runs it |
+    | esc | back to the list; in the list: clear the filter |
+    | f | force dialog |
+    | y | copy the id |
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "edit_filter", "filter", show=False),
+        Binding("escape", "clear_filter", show=False),
+        Binding("f", "force", "force", show=False),
+        Binding("y", "copy", "copy id", show=False),
+    ]
+    DEFAULT_CSS = """
+    BrowseScreen #bar { height: 1; }
+    BrowseScreen #slash { width: 3; }
+    BrowseScreen #filter { width: 1fr; }
+    BrowseScreen #count { width: auto; margin-left: 1; }
+    BrowseScreen #caret { height: auto; max-height: 4; display: none; }
+    BrowseScreen #caret.-shown { display: block; }
+    """
+    hint = "/ filter · enter open · f force · y copy id · j k g G move · ? help · q quit"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filter = ""
+        self._go = "start"
+
+    def body(self) -> ComposeResult:
+        """Filter line, the place of its errors, the list."""
+        with Horizontal(id="bar"):
+            yield Static(" / ", id="slash", markup=False)
+            yield FilterInput(id="filter", compact=True, placeholder="all installations", max_length=1000)
+            yield Static("", id="count", markup=False)
+        yield Static("", id="caret", markup=False)
+        yield InstallationList(self.console_app.look, id="list")
+
+    def on_mount(self) -> None:
+        """The list has the keyboard."""
+        self.list.focus()
+
+    @property
+    def list(self) -> InstallationList:
+        """The list."""
+        return self.query_one("#list", InstallationList)
+
+    @property
+    def chosen(self) -> Installation | None:
+        """The row under the cursor."""
+        return self.list.current
+
+    def use(self, query: str) -> None:
+        """Show what another screen asks for."""
+        field = self.query_one("#filter", Input)
+        field.value = query
+        self._apply(query)
+
+    async def load(self, engine: Engine) -> None:
+        """The window again, and the bounded count."""
+        go, self._go = self._go, ""
+        query, now = self.filter, self.console_app.now
+        try:
+            rows = await (_window.from_start(engine, query) if go else _window.again(engine, self.list.rows))
+        except GrantflowError:
+            self._go = go
+            raise
+        if query == self.filter and rows.filter == query:
+            self.list.show(rows, now(), go=go)
+            matches = await engine.count(query)
+            self.query_one("#count", Static).update(counted(matches))
+
+    # -- the filter line ------------------------------------------------------------------------
+    def action_edit_filter(self) -> None:
+        """Give the keyboard to the filter line."""
+        self.query_one("#filter", Input).focus()
+
+    def action_leave_filter(self) -> None:
+        """Back to the list; the line shows the filter that is on screen."""
+        self.query_one("#filter", Input).value = self.filter
+        self._caret(None)
+        self.list.focus()
+
+    def action_clear_filter(self) -> None:
+        """Show all installations again."""
+        if self.filter:
+            self.use("")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter runs the filter."""
+        self._apply(event.value)
+
+    def _apply(self, query: str) -> None:
+        self.run_worker(self._try(query), group="filter")
+
+    async def _try(self, query: str) -> None:
+        """Only a filter that can be read replaces the one on screen."""
+        engine = self.console_app.engine
+        if engine is None:
+            self.filter, self._go = query, "start"
+            return
+        try:
+            rows = await _window.from_start(engine, query)
+        except FilterSyntaxError as error:
+            self._caret(error)
+            return
+        except GrantflowError as error:
+            self.tell(said(error), bad=True)
+            return
+        self._caret(None)
+        self.filter = query
+        self.list.show(rows, self.console_app.now(), go="start")
+        self.list.focus()
+        self.tell(self.hint)
+        self.query_one("#count", Static).update(counted(await engine.count(query)))
+
+    def _caret(self, error: FilterSyntaxError | None) -> None:
+        place = self.query_one("#caret", Static)
+        place.set_class(error is not None, "-shown")
+        if error is not None:
+            text, _, caret = error.caret.partition("\n")
+            shown = Text(f"   {clean(text)}\n   {caret} ")
+            shown.append(said(error), style=BAD)
+            place.update(shown)
+
+    # -- the list -------------------------------------------------------------------------------
+    def on_installation_list_wanted(self, event: InstallationList.Wanted) -> None:
+        """Fetch the part of the matches the cursor is heading for."""
+        self.run_worker(self._fetch(event), group="window")
+
+    async def _fetch(self, event: InstallationList.Wanted) -> None:
+        engine, rows = self.console_app.engine, self.list.rows
+        if engine is None or self._busy:
+            return
+        self._busy = True
+        try:
+            await self.guarded(lambda: self._turn(engine, rows, event))
+        finally:
+            self._busy = False
+
+    async def _turn(self, engine: Engine, rows: _window.Rows, event: InstallationList.Wanted) -> None:
+        go = ""
+        if event.what == "onward":
+            found = await _window.onward(engine, rows, event.keep)
+        elif event.what == "backward":
+            found = await _window.backward(engine, rows, event.keep)
+        else:
+            go = event.what
+            found = await (_window.from_end if go == "end" else _window.from_start)(engine, self.filter)
+        if found.filter == self.filter and self.list.rows is rows:
+            self.list.show(found, self.console_app.now(), go=go)
+
+    def on_installation_list_opened(self, event: InstallationList.Opened) -> None:
+        """Enter opens the detail."""
+        self.console_app.open_detail(event.installation.id)
+
+    def action_force(self) -> None:
+        """Open the force dialog for the row under the cursor."""
+        if (here := self.chosen) is not None:
+            self.console_app.open_force(here.id)
+
+    def action_copy(self) -> None:
+        """Copy the id under the cursor."""
+        if (here := self.chosen) is not None:
+            self.console_app.copy_id(here.id)

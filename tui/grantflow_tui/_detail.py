@@ -1,0 +1,233 @@
+"""One installation: its lifecycle, its clocks, its history, and what may happen next and why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.widgets import Static
+
+from grantflow_machines import Actor
+from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
+from grantflow_tui._chart import draw
+from grantflow_tui._look import Look
+from grantflow_tui._text import clean, stamp, until
+
+if TYPE_CHECKING:
+    from grantflow import Attempt, Definition, Engine, Explanation, Installation, TransitionRecord
+
+_LABEL = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is read about one installation."""
+
+    installation: Installation
+    definition: Definition | None
+    history: tuple[TransitionRecord, ...]
+    attempts: tuple[Attempt, ...]
+    events: tuple[Explanation, ...]
+    asked_as: Actor
+
+
+async def read(engine: Engine, look: Look, installation_id: str, actor: Actor | None) -> Story:
+    """Read one installation's story; events are asked as the operator, or as the system without one."""
+    here = await engine.get(installation_id)
+    definition = look.definitions.get(here.kind)
+    asked = actor or Actor.system()
+    events = []
+    if definition is not None and here.state in definition.states and here.quarantined is None:
+        events = [await engine.explain(here.id, name, actor=asked) for name in definition.outside_events()]
+    history = await engine.history(here.id, limit=50)
+    return Story(here, definition, history, await engine.attempts(here.id), tuple(events), asked)
+
+
+def lifecycle(story: Story, look: Look) -> Text:
+    """The chart with the current state lit."""
+    out = Text("Lifecycle\n", style=TITLE)
+    out.append_text(Text(style=Style.null()))
+    if story.definition is None:
+        return out + Text(f"no chart for kind {clean(story.installation.kind)}", style=BAD)
+    return _join(out, draw(story.definition, story.installation.state, look))
+
+
+def facts(story: Story, look: Look, now: datetime) -> Text:
+    """Who, what, and the clocks."""
+    here = story.installation
+    soon = look.expiring(here.state, here.expires_at, now)
+    out = Text("Installation\n", style=TITLE)
+    state = look.badge(here.state, expiring=soon)
+    if here.overdue:
+        state.append(f"  (stored {clean(here.stored_state)}, overdue)", style=BAD)
+    _row(out, "state", state)
+    info = look.states.get(here.state)
+    if info is not None:
+        _row(out, "means", info.meaning)
+        _row(out, "who acts", info.who_acts)
+    _row(out, "id", here.id)
+    _row(out, "app", f"{here.app} ({here.kind})")
+    _row(out, "account", here.account)
+    _row(out, "subject", f"{here.subject_kind}:{here.subject}  label {here.label}")
+    _row(out, "usable", "yes" if here.usable else Text("no" + _why_unusable(here), style=BAD))
+    if here.reason:
+        _row(out, "reason", here.reason)
+    if here.quarantined:
+        _row(out, "quarantine", Text(clean(here.quarantined), style=BAD))
+    _row(out, "version", f"{here.version}  generation {here.generation}{'  FORCED' if here.forced else ''}")
+    out.append("\nClocks\n", style=TITLE)
+    for name, moment in (("expires", here.expires_at), ("due", here.due_at), ("entered", here.entered_at)):
+        _row(out, name, f"{stamp(moment)}  {until(moment, now)}" if moment else "-")
+    out.append("\nScopes\n", style=TITLE)
+    _row(out, "granted", ", ".join(here.granted) or "-")
+    _row(out, "missing", Text(clean(", ".join(here.scopes_missing)), style=BAD) if here.scopes_missing else "-")
+    still_open = [attempt for attempt in story.attempts if attempt.outcome is None]
+    out.append(f"\nOpen attempts · {len(still_open)}\n", style=TITLE)
+    for attempt in still_open:
+        _row(out, attempt.kind, f"{attempt.actor}  ends {until(attempt.expires_at, now)}")
+    return out
+
+
+def timeline(story: Story, look: Look) -> Text:
+    """What happened, newest first; forced lines are marked."""
+    out = Text("Timeline · newest first\n", style=TITLE)
+    for record in story.history:
+        out.append(f"{stamp(record.at)} v{record.version} ", style=DIM)
+        if record.forced:
+            out.append("!FORCED ", style=BAD)
+        out.append_text(_plain(look.badge(record.target)))
+        out.append(f"  {clean(record.event)}  {clean(record.actor)}")
+        if record.reason:
+            out.append(f"\n    {clean(record.reason)}", style=Style(italic=True))
+        out.append("\n")
+    return out
+
+
+def events(story: Story, look: Look) -> Text:
+    """What may happen now, and for the rest why not."""
+    out = Text(f"Events from outside · as {clean(story.asked_as)}\n", style=TITLE)
+    for found in sorted(story.events, key=lambda found: not found.allowed):
+        if found.allowed:
+            out.append("yes ", style=Style(color="#1CFD91", bold=True))
+            out.append(f"{clean(found.event)} {look.arrow()} {clean(found.target)}\n")
+        else:
+            out.append(f"no  {clean(found.event)}", style=DIM)
+            out.append(f"  {clean(found.why)}")
+            if found.available_at is not None:
+                out.append(f" (from {stamp(found.available_at)})")
+            out.append("\n")
+    return out
+
+
+def _why_unusable(here: Installation) -> str:
+    whys = []
+    if here.suspension is not None:
+        whys.append(f"suspended by {here.suspension.by}: {here.suspension.why}")
+    if here.parent_suspended:
+        whys.append("the app is suspended on this account")
+    if here.app_held:
+        whys.append("the app is held")
+    return clean(": " + ", ".join(whys)) if whys else ""
+
+
+def _row(out: Text, name: str, value: str | Text) -> None:
+    out.append(f"{clean(name):<{_LABEL}} ", style=DIM)
+    out.append_text(_plain(value) if isinstance(value, Text) else Text(clean(value)))
+    out.append("\n")
+
+
+def _plain(text: Text) -> Text:
+    """The text with its base style as a span, so that it keeps it inside another text."""
+    out = Text()
+    out.append_text(text)
+    return out
+
+
+def _join(first: Text, second: Text) -> Text:
+    out = Text()
+    out.append_text(first)
+    out.append_text(second)
+    return out
+
+
+class DetailScreen(ConsoleScreen):
+    """One installation.
+
+    | key | does |
+    |---|---|
+    | j k, ctrl+d ctrl+u, g G | scroll |
+    | f | force dialog |
+    | y | copy the id |
+    | esc | back |
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,left", "back", "back", show=False),
+        Binding("f", "force", "force", show=False),
+        Binding("y", "copy", "copy id", show=False),
+        Binding("j,down", "scroll_by(1)", show=False),
+        Binding("k,up", "scroll_by(-1)", show=False),
+        Binding("ctrl+d,pagedown", "scroll_by(10)", show=False),
+        Binding("ctrl+u,pageup", "scroll_by(-10)", show=False),
+        Binding("g,home", "scroll_by(-100000)", show=False),
+        Binding("G,end", "scroll_by(100000)", show=False),
+    ]
+    DEFAULT_CSS = """
+    DetailScreen #scroll { height: 1fr; scrollbar-size-vertical: 1; background: transparent; }
+    DetailScreen Static { height: auto; }
+    DetailScreen #sides { height: auto; layout: vertical; }
+    DetailScreen.-wide #sides { layout: horizontal; }
+    DetailScreen #left, DetailScreen #right { height: auto; width: 1fr; }
+    DetailScreen.-wide #right { margin-left: 2; }
+    DetailScreen #scroll Static { margin-bottom: 1; }
+    """
+    hint = "esc back · f force · y copy id · r refresh · j k scroll · ? help"
+
+    def __init__(self, installation_id: str) -> None:
+        super().__init__()
+        self.installation_id = installation_id
+        self.story: Story | None = None
+
+    def body(self) -> ComposeResult:
+        """The chart across, then two sides."""
+        with VerticalScroll(id="scroll", can_focus=False):
+            yield Static("opening …", id="lifecycle", markup=False)
+            with Container(id="sides"):
+                with Vertical(id="left"):
+                    yield Static("", id="facts", markup=False)
+                with Vertical(id="right"):
+                    yield Static("", id="timeline", markup=False)
+                    yield Static("", id="events", markup=False)
+
+    async def load(self, engine: Engine) -> None:
+        """Read the story anew."""
+        app = self.console_app
+        story = await read(engine, app.look, self.installation_id, app.actor)
+        self.story = story
+        now = app.now()
+        self.query_one("#lifecycle", Static).update(lifecycle(story, app.look))
+        self.query_one("#facts", Static).update(facts(story, app.look, now))
+        self.query_one("#timeline", Static).update(timeline(story, app.look))
+        self.query_one("#events", Static).update(events(story, app.look))
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Scroll without animation."""
+        self.query_one("#scroll", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_back(self) -> None:
+        """Back to where it was opened."""
+        self.app.pop_screen()
+
+    def action_force(self) -> None:
+        """Open the force dialog."""
+        self.console_app.open_force(self.installation_id)
+
+    def action_copy(self) -> None:
+        """Copy the id."""
+        self.console_app.copy_id(self.installation_id)

@@ -1,0 +1,216 @@
+"""The virtual list: draws only the lines on screen, from a window that never holds more than a few hundred rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from grantflow_tui._look import Look
+from grantflow_tui._text import cell, lasting, short_id
+from grantflow_tui._window import MARGIN, Rows
+
+if TYPE_CHECKING:
+    from grantflow import Installation
+
+_HEAD = Style(bold=True, dim=True)
+_PLAIN = Style()
+_ON = Style(reverse=True)
+_WIDE = 100
+Column = tuple[str, int]
+
+
+def columns(width: int) -> list[Column]:
+    """What fits, in order; narrow screens lose subject, then scopes, then room for app and account."""
+    wide = width >= _WIDE
+    fixed = [("id", 18 if wide else 13), ("state", 18), ("expires", 9)]
+    if wide:
+        fixed.insert(2, ("scopes", 7))
+    left = max(12, width - 2 - sum(size + 1 for _, size in fixed))
+    shares = {"app": 3, "account": 4, "subject": 3} if wide else {"app": 3, "account": 4}
+    flexible = [(name, max(4, left * share // sum(shares.values()) - 1)) for name, share in shares.items()]
+    return [fixed[0], *flexible, *fixed[1:]]
+
+
+class InstallationList(ScrollView, can_focus=True):
+    """Installations in the filter's order; the cursor is bound to an id, never to a line.
+
+    | key | does |
+    |---|---|
+    | j k, arrows | one row |
+    | g G, home end | first, last |
+    | ctrl+d ctrl+u | half a page |
+    | page down, page up | a page |
+    | enter | open |
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "down", show=False),
+        Binding("k,up", "move(-1)", "up", show=False),
+        Binding("ctrl+d", "page(0.5)", show=False),
+        Binding("ctrl+u", "page(-0.5)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("g,home", "edge(False)", show=False),
+        Binding("G,end", "edge(True)", show=False),
+        Binding("enter", "open", "open", show=False),
+    ]
+    DEFAULT_CSS = """
+    InstallationList { height: 1fr; overflow: hidden; scrollbar-size: 0 0; background: transparent; }
+    """
+
+    class Wanted(Message):
+        """The cursor came near an edge of the window, or asks for an end of the matches."""
+
+        def __init__(self, source: InstallationList, what: str, keep: int = 0) -> None:
+            super().__init__()
+            self.source, self.what, self.keep = source, what, keep
+
+        @property
+        def control(self) -> InstallationList:
+            """The list that asks."""
+            return self.source
+
+    class Opened(Message):
+        """Enter on a row."""
+
+        def __init__(self, source: InstallationList, installation: Installation) -> None:
+            super().__init__()
+            self.source, self.installation = source, installation
+
+        @property
+        def control(self) -> InstallationList:
+            """The list that was asked."""
+            return self.source
+
+    def __init__(self, look: Look, *, id: str) -> None:  # noqa: A002 - textual's word
+        super().__init__(id=id)
+        self.look = look
+        self.rows = Rows("")
+        self.now: datetime | None = None
+        self.cursor_id: str | None = None
+        self._cursor = 0
+        self._top = 0
+
+    @property
+    def current(self) -> Installation | None:
+        """The row under the cursor."""
+        items = self.rows.items
+        return items[self._cursor] if self._cursor < len(items) else None
+
+    def show(self, rows: Rows, now: datetime, *, go: str = "") -> None:
+        """Take a new window; the cursor stays on its installation unless it is sent to `start` or `end`."""
+        line = self._cursor - self._top
+        self.rows, self.now = rows, now
+        found = rows.index(self.cursor_id)
+        if go:
+            self._cursor = 0 if go == "start" else max(0, len(rows.items) - 1)
+        elif found is not None:
+            self._cursor, self._top = found, found - line
+        self._settle()
+
+    def _body(self) -> int:
+        return max(1, self.size.height - 1)
+
+    def _settle(self) -> None:
+        count, body = len(self.rows.items), self._body()
+        self._cursor = max(0, min(self._cursor, count - 1))
+        self._top = max(0, min(self._top, count - body, self._cursor))
+        self._top = max(self._top, self._cursor - body + 1)
+        here = self.current
+        self.cursor_id = None if here is None else here.id
+        self.refresh()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor, and fetch ahead where the window ends."""
+        self._cursor += by
+        self._settle()
+        rows, at = self.rows, self._cursor
+        if by > 0 and not rows.at_end and at > len(rows.items) - MARGIN:
+            self.post_message(self.Wanted(self, "onward", max(0, at - 2 * MARGIN)))
+        elif by < 0 and not rows.at_start and at < MARGIN:
+            self.post_message(self.Wanted(self, "backward", at + 2 * MARGIN))
+
+    def action_page(self, pages: float) -> None:
+        """Move by a share of what is visible."""
+        self.action_move(int(self._body() * pages) or 1)
+
+    def action_edge(self, end: bool) -> None:  # noqa: FBT001 - written in the bindings
+        """Go to an end of the matches; it is sought from there, not walked to."""
+        if self.rows.at_end if end else self.rows.at_start:
+            self._cursor = len(self.rows.items) - 1 if end else 0
+            self._settle()
+        else:
+            self.post_message(self.Wanted(self, "end" if end else "start"))
+
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
+        if (here := self.current) is not None:
+            self.post_message(self.Opened(self, here))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor."""
+        event.stop()
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves the cursor."""
+        event.stop()
+        self.action_move(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; it opens nothing."""
+        self.action_move(self._top + event.y - 1 - self._cursor)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._settle()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        width = self.size.width
+        fields = columns(width)
+        if y == 0:
+            head = "  " + " ".join(cell(name, size) for name, size in fields)
+            return Strip([Segment(head, _HEAD)]).adjust_cell_length(width)
+        at = self._top + y - 1
+        if at >= len(self.rows.items):
+            text = "  no installation matches" if y == 1 and self.now is not None else ""
+            return Strip([Segment(text, _HEAD)]).adjust_cell_length(width)
+        return self._line(at, fields).adjust_cell_length(width, _ON if at == self._cursor else _PLAIN)
+
+    def _line(self, at: int, fields: list[Column]) -> Strip:
+        item, on = self.rows.items[at], at == self._cursor
+        base = _ON if on else _PLAIN
+        segments = [Segment(("> " if self.look.ascii else "▶ ") if on else "  ", base)]
+        soon = self.now is not None and self.look.expiring(item.state, item.expires_at, self.now)
+        for name, size in fields:
+            style = base
+            if name == "state":
+                shown = f"{self.look.glyph(item.state, expiring=soon)} {item.state}"
+                style = base + self.look.style(item.state, expiring=soon)
+            elif name == "id":
+                shown = short_id(item.id, size)
+            else:
+                shown = self._field(item, name)
+            segments += [Segment(cell(shown, size, dots=self.look.dots), style), Segment(" ", base)]
+        return Strip(segments)
+
+    def _field(self, item: Installation, name: str) -> str:
+        if name == "scopes":
+            return f"{len(item.granted)}/{len(item.granted) + len(item.scopes_missing)}"
+        if name == "subject":
+            return f"{item.subject_kind}:{item.subject}"
+        if name == "expires":
+            if item.expires_at is None or self.now is None:
+                return "-"
+            away = lasting(item.expires_at - self.now).split()[0]
+            return f"in {away}" if item.expires_at >= self.now else f"{away} ago"
+        return str(getattr(item, name))
