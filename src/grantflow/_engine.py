@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -34,8 +36,10 @@ from grantflow._ports import Clock
 from grantflow._requests import checked_name
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._store import open_store
-from grantflow.errors import Conflict, TransitionRefused
+from grantflow.errors import Conflict, Quarantined, TransitionRefused
 from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
+
+_log = logging.getLogger("grantflow")
 
 
 class Engine(Inspection):
@@ -338,15 +342,17 @@ class Engine(Inspection):
         return (await self.send(installation, "uninstall", actor=actor)).installation
 
     async def _remove_children(self, app: str, account: str, actor: Actor) -> int:
-        removed = 0
+        removed, after = 0, None
         query = f"app:{quoted(app)} account={quoted(account)}"
         while True:
-            page = await self.find(query, limit=200)
-            if not page.items:
-                return removed
+            page = await self.find(query, after=after, limit=200)
             for child in page.items:
-                await self._core.transact(Load(installation=child.id), self._removal(actor))
-                removed += 1
+                with contextlib.suppress(Quarantined):  # set aside, and unusable by its parent all the same
+                    await self._core.transact(Load(installation=child.id), self._removal(actor))
+                    removed += 1
+            if page.next_after is None:
+                return removed
+            after = page.next_after
 
     def _removal(self, actor: Actor) -> Callable[[Snapshot], Change]:
         def work(found: Snapshot) -> Change:
@@ -402,4 +408,7 @@ class Engine(Inspection):
         if self._earliest is None or earliest < self._earliest:
             self._earliest = earliest
             for callback in list(self._on_earlier):
-                callback(to_datetime(earliest))
+                try:
+                    callback(to_datetime(earliest))
+                except Exception:  # noqa: BLE001 - the write is committed; a host's callback cannot undo it
+                    _log.exception("a callback of on_due_earlier failed")

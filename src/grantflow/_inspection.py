@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from grantflow import _journey, _send
@@ -16,7 +17,15 @@ from grantflow._requests import checked_name
 from grantflow._rows import Load, Snapshot
 from grantflow._view import guidance, installed_version, view, view_listed
 from grantflow.errors import BadInput, NotFound
-from grantflow_machines import Actor, ActorKind, Instant
+from grantflow_machines import Actor, ActorKind, Instant, LifecycleChart
+
+
+@dataclass(slots=True)
+class Detached:
+    """What a detached machine keeps its state in."""
+
+    state: str | None
+
 
 BOUND = 10_001
 """Bounded counts stop here."""
@@ -48,7 +57,8 @@ class Inspection:
         if not current.usable:
             return False
         if current.kind != AppKind.ACCOUNT.value:
-            return actor.id == current.subject
+            stands_for = "agent" if actor.kind is ActorKind.ADMIN else actor.kind.value
+            return actor.id == current.subject and stands_for == current.subject_kind
         listing = await self._core.accounts_of(actor)
         here = any(known.id == current.account for known in listing)
         return here and (actor.kind is ActorKind.ADMIN or current.available)
@@ -159,6 +169,14 @@ class Inspection:
         listing = await self._core.listing(viewer)
         admin = any(known.id == place and known.role == "admin" for known in listing)
         return guidance(app, running, definition, current, viewer, account=place, is_account_admin=admin)
+
+    async def machine(self, installation: str) -> LifecycleChart:
+        """The chart at this row's state, detached: for diagrams and experiments, whatever it does is not written."""
+        found = await self._snapshot(Load(installation=installation))
+        assert found.app is not None
+        assert found.installation is not None
+        definition = self._core.definition(found.app.kind)
+        return definition.chart(Detached(found.installation.state))
 
     async def explain(
         self, installation: str, event: str, *, actor: Actor, payload: Mapping[str, object] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -120,17 +121,15 @@ def test_db_init_makes_an_empty_database_once(grantflow: Command, tmp_path: Path
 
 
 def test_db_check_finds_damage(grantflow: Command, fleet: Fleet) -> None:
-    import sqlite3
-
     assert json.loads(grantflow("db", "check", "--json").out)["ok"] is True
     conn = sqlite3.connect(fleet.path)
-    conn.execute("PRAGMA foreign_keys=OFF")
-    conn.execute("UPDATE grantflow_installation SET app_pk = 999 WHERE public_id = ?", (fleet.fresh,))
+    conn.execute("PRAGMA ignore_check_constraints=ON")
+    conn.execute("UPDATE grantflow_installation SET version = 0 WHERE public_id = ?", (fleet.fresh,))
     conn.commit()
     conn.close()
     answer = grantflow("db", "check")
     assert answer.code == 1
-    assert "refers to a missing row" in answer.err
+    assert "problem: CHECK constraint failed" in answer.err
 
 
 def test_a_new_key_is_one_the_engine_takes(grantflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:

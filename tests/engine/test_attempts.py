@@ -203,7 +203,9 @@ async def test_a_second_scope_upgrade_beside_a_live_grant(stage: Stage) -> None:
 async def test_an_attempt_belongs_to_one_person(stage: Stage) -> None:
     engine = stage.engine
     form = await stage.form("agent-app", BOB)
-    for stranger in (CAROL, MARIA, MALLORY, OPS, Actor.admin("bob"), Actor.user("bob")):
+    with stage.refused(TransitionRefused, match="the person who opened"):  # an operator may know, not refuse
+        await engine.refuse(form.attempt, actor=OPS)
+    for stranger in (CAROL, MARIA, MALLORY, Actor.app("agent-app"), Actor.admin("bob"), Actor.user("bob")):
         for verb in (engine.window, engine.form, engine.agree, engine.refuse):
             with stage.refused(NotFound):
                 await verb(form.attempt, actor=stranger)
@@ -237,7 +239,7 @@ async def test_a_directory_that_fails_or_sleeps_stops_everything_that_needs_it(t
             raise ConnectionError("ldap://secret-host")
         if "sleeping" in asleep:
             await never.wait()
-        return [Account("acme", "Acme", actor.kind.value)]
+        return [Account(name, name.title(), actor.kind.value) for name in ("acme", "globex")]
 
     settings = Settings(directory_timeout=timedelta(milliseconds=20), synchronous="NORMAL")
     async with on_stage(tmp_path, directory=directory, settings=settings) as stage:

@@ -11,12 +11,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 
 from grantflow._filter import FIELDS, FLAGS, LIVE_STATES, MAX_VALUES, SORTS, WORD, Query, parse
 from grantflow._rows import AppRow, InstallationRow, ParentRow
 from grantflow._store import _schema, _search
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
-from grantflow.errors import BadInput
+from grantflow.errors import BadInput, FilterSyntaxError
 
 NOW = 1_785_000_000_000_000
 DAY = 86_400_000_000
@@ -351,6 +353,7 @@ def test_the_text_above_a_prefix_is_the_nearest(prefix: str, above: str | None) 
         " ".join(["is:forced,suspended"] * 32),
         "version:" + ",".join(str(number * 2) for number in range(MAX_VALUES)),
         "version:>999999999999999",
+        "is:any expires:" + ",".join(f"2026-{month:02}-02" for month in range(1, 13)),
         "expires:<9999-12-31 expires:>0001-01-01",
         "entered:<36500d created:>36500d",
         "app:" + ",".join(f"crm-{number}" for number in range(MAX_VALUES)),
@@ -362,6 +365,32 @@ def test_hostile_text_is_only_text(conn: sqlite3.Connection, few: int, text: str
     page = _search.find(conn, query, NOW, None, 10, False)
     assert len(page) <= min(10, _search.count(conn, query, NOW, ROWS))
     assert conn.execute("SELECT count(*) FROM grantflow_installation").fetchone() == (ROWS,)
+
+
+PIECES = [
+    *MEANINGS,
+    *(f"sort:-{sort}" for sort in SORTS),
+    "account:",
+    "acct-",
+    "🦊",
+    '"%"*',
+    "'",
+    "\\",
+    ",",
+    "*",
+    "_",
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=6), st.sampled_from(["", " "]))
+def test_whatever_can_be_read_can_be_searched(conn: sqlite3.Connection, pieces: list[str], glue: str) -> None:
+    try:
+        query = parse(glue.join(pieces), NOW)
+    except FilterSyntaxError:
+        reject()
+    page = _search.find(conn, query, NOW, None, 3, True)
+    assert len(page) == _search.count(conn, query, NOW, 3)
 
 
 def test_a_cursor_of_another_order_is_refused(conn: sqlite3.Connection) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from grantflow import Actor, Engine
 from grantflow.testing import ManualClock, People, authorize, sample_app
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from grantflow_tui._app import Console
 
 BOB = Actor.agent("bob")
-Found = TypeVar("Found")
 
 
 class CountingEngine:
@@ -53,9 +52,12 @@ def multiply(path: Path, copies: int) -> None:
 
 
 @asynccontextmanager
-async def fleet(path: Path, *, copies: int = 0, accounts: tuple[str, ...] = ("acme",)) -> AsyncIterator[Engine]:
+async def fleet(
+    path: Path, *, copies: int = 0, accounts: tuple[str, ...] = ("acme",), real_time: bool = False
+) -> AsyncIterator[Engine]:
     """An engine with an active installation per account, and copies of the first."""
-    async with Engine.open(f"sqlite:///{path}", directory=People({BOB: accounts}), clock=CLOCK()) as engine:
+    clock = None if real_time else ManualClock()
+    async with Engine.open(f"sqlite:///{path}", directory=People({BOB: accounts}), clock=clock) as engine:
         app = await engine.apps.register(sample_app("agent"))
         for account in accounts:
             await engine.apps.install(app.key, account, actor=Actor.system())
@@ -63,9 +65,6 @@ async def fleet(path: Path, *, copies: int = 0, accounts: tuple[str, ...] = ("ac
         if copies:
             multiply(path, copies)
         yield engine
-
-
-CLOCK: Callable[[], ManualClock] = ManualClock
 
 
 def console_on(engine: Any, *, write: bool = False, operator: str | None = "maria", **options: Any) -> Console:

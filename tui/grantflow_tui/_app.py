@@ -144,7 +144,7 @@ class Console(App[None]):
     def header(self) -> Text:
         """The line on top of every screen."""
         who = "-" if self.actor is None else clean(self.actor.id)
-        claimed = "?" if self.actor is not None and self.actor.claimed else ""
+        claimed = " (claimed)" if self.actor is not None and self.actor.claimed else ""
         as_of = "opening" if self._loaded_at is None else f"{self._loaded_at[0]:%H:%M:%S}Z"
         turn = "~" if self.look.ascii else "↻"
         if self.held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -53,8 +54,11 @@ class ConsoleScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._busy = False
+        self._reading = False
         self._again = False
+        self._failed = False
+        self.turn = asyncio.Lock()
+        """Held by whoever reads for this screen."""
 
     @property
     def console_app(self) -> Console:
@@ -80,20 +84,26 @@ class ConsoleScreen(Screen[None]):
 
     def action_reload(self) -> None:
         """Read again, in a worker; a second wish while one runs is served once, afterwards."""
-        if self._busy:
+        if self._reading:
             self._again = True
             return
         if self.console_app.engine is not None:
-            self._busy = True
+            self._reading = True
             self.run_worker(self._reload(), group="load")
 
     async def _reload(self) -> None:
         try:
             engine = self.console_app.engine
-            if engine is not None and await self.guarded(lambda: self.load(engine)):
-                self.console_app.loaded()
+            if engine is not None:
+                async with self.turn:
+                    went_well = await self.guarded(lambda: self.load(engine))
+                if went_well:
+                    self.console_app.loaded()
+                    if self._failed:
+                        self.tell(self.hint)
+                self._failed = not went_well
         finally:
-            self._busy = False
+            self._reading = False
         if self._again:
             self._again = False
             self.action_reload()

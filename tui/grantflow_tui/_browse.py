@@ -108,10 +108,8 @@ class BrowseScreen(ConsoleScreen):
         except GrantflowError:
             self._go = go
             raise
-        if query == self.filter and rows.filter == query:
-            self.list.show(rows, now(), go=go)
-            matches = await engine.count(query)
-            self.query_one("#count", Static).update(counted(matches))
+        self.list.show(rows, now(), go=go)
+        self.query_one("#count", Static).update(counted(await engine.count(query)))
 
     # -- the filter line ------------------------------------------------------------------------
     def action_edit_filter(self) -> None:
@@ -143,19 +141,20 @@ class BrowseScreen(ConsoleScreen):
             self.filter, self._go = query, "start"
             return
         try:
-            rows = await _window.from_start(engine, query)
+            async with self.turn:
+                rows = await _window.from_start(engine, query)
+                matches = await engine.count(query)
+                self.filter, self._go = query, ""
+                self.list.show(rows, self.console_app.now(), go="start")
         except FilterSyntaxError as error:
             self._caret(error)
-            return
         except GrantflowError as error:
             self.tell(said(error), bad=True)
-            return
-        self._caret(None)
-        self.filter = query
-        self.list.show(rows, self.console_app.now(), go="start")
-        self.list.focus()
-        self.tell(self.hint)
-        self.query_one("#count", Static).update(counted(await engine.count(query)))
+        else:
+            self._caret(None)
+            self.query_one("#count", Static).update(counted(matches))
+            self.list.focus()
+            self.tell(self.hint)
 
     def _caret(self, error: FilterSyntaxError | None) -> None:
         place = self.query_one("#caret", Static)
@@ -169,29 +168,27 @@ class BrowseScreen(ConsoleScreen):
     # -- the list -------------------------------------------------------------------------------
     def on_installation_list_wanted(self, event: InstallationList.Wanted) -> None:
         """Fetch the part of the matches the cursor is heading for."""
-        self.run_worker(self._fetch(event), group="window")
+        self.run_worker(self._fetch(event.what), group="window")
 
-    async def _fetch(self, event: InstallationList.Wanted) -> None:
-        engine, rows = self.console_app.engine, self.list.rows
-        if engine is None or self._busy:
-            return
-        self._busy = True
-        try:
-            await self.guarded(lambda: self._turn(engine, rows, event))
-        finally:
-            self._busy = False
+    async def _fetch(self, what: str) -> None:
+        engine = self.console_app.engine
+        if engine is not None:
+            async with self.turn:
+                await self.guarded(lambda: self._read(engine, what))
 
-    async def _turn(self, engine: Engine, rows: _window.Rows, event: InstallationList.Wanted) -> None:
-        go = ""
-        if event.what == "onward":
-            found = await _window.onward(engine, rows, event.keep)
-        elif event.what == "backward":
-            found = await _window.backward(engine, rows, event.keep)
-        else:
-            go = event.what
+    async def _read(self, engine: Engine, what: str) -> None:
+        """By the time it is this wish's turn an earlier one may have fulfilled it."""
+        rows, go = self.list.rows, ""
+        if what in {"start", "end"}:
+            go = what
             found = await (_window.from_end if go == "end" else _window.from_start)(engine, self.filter)
-        if found.filter == self.filter and self.list.rows is rows:
-            self.list.show(found, self.console_app.now(), go=go)
+        elif (keep := self.list.wish(what)) is None:
+            return
+        elif what == "onward":
+            found = await _window.onward(engine, rows, keep)
+        else:
+            found = await _window.backward(engine, rows, keep)
+        self.list.show(found, self.console_app.now(), go=go)
 
     def on_installation_list_opened(self, event: InstallationList.Opened) -> None:
         """Enter opens the detail."""

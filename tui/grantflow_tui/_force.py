@@ -104,7 +104,7 @@ class ForceDialog(ModalScreen[str | None]):
                 text.append("  FORCED", style=BAD)
                 options.append(Option(text, id=value))
             elif value != self.seen.state:
-                text.append("  no force leads there: only a person or the app can take this step", style=DIM)
+                text.append("  not by force: its own step leads there", style=DIM)
                 options.append(Option(text, id=value, disabled=True))
         return sorted(options, key=lambda option: option.disabled)
 
@@ -141,7 +141,7 @@ class ForceDialog(ModalScreen[str | None]):
             return f"the reason has {len(self.reason)} of {MIN_REASON} characters"
         if self.plan is None:
             return "no plan yet: enter in the reason makes it"
-        if self.query_one("#account", Input).value != self.seen.account:
+        if self.query_one("#account", Input).value.strip() != clean(self.seen.account).strip():
             return "the account is not typed yet"
         return None
 

@@ -69,9 +69,9 @@ class InstallationList(ScrollView, can_focus=True):
     class Wanted(Message):
         """The cursor came near an edge of the window, or asks for an end of the matches."""
 
-        def __init__(self, source: InstallationList, what: str, keep: int = 0) -> None:
+        def __init__(self, source: InstallationList, what: str) -> None:
             super().__init__()
-            self.source, self.what, self.keep = source, what, keep
+            self.source, self.what = source, what
 
         @property
         def control(self) -> InstallationList:
@@ -132,11 +132,16 @@ class InstallationList(ScrollView, can_focus=True):
         """Move the cursor, and fetch ahead where the window ends."""
         self._cursor += by
         self._settle()
+        what = "onward" if by > 0 else "backward"
+        if self.wish(what) is not None:
+            self.post_message(self.Wanted(self, what))
+
+    def wish(self, what: str) -> int | None:
+        """The row the next window should be cut at, or None while the cursor is far from that edge."""
         rows, at = self.rows, self._cursor
-        if by > 0 and not rows.at_end and at > len(rows.items) - MARGIN:
-            self.post_message(self.Wanted(self, "onward", max(0, at - 2 * MARGIN)))
-        elif by < 0 and not rows.at_start and at < MARGIN:
-            self.post_message(self.Wanted(self, "backward", at + 2 * MARGIN))
+        if what == "onward":
+            return max(0, at - 2 * MARGIN) if not rows.at_end and at > len(rows.items) - MARGIN else None
+        return at + 2 * MARGIN if not rows.at_start and at < MARGIN else None
 
     def action_page(self, pages: float) -> None:
         """Move by a share of what is visible."""

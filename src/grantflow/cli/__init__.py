@@ -31,6 +31,12 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"grantflow {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _everywhere(
     ctx: typer.Context,
@@ -46,10 +52,12 @@ def _everywhere(
             metavar="NAME", help="Act under this name; recorded as claimed. Operators only.", show_default=False
         ),
     ] = "",
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """The life of OAuth app installations: look at it, explain it, act on it."""
-    del version  # answered in main, before a command is asked for
+    del version  # told already
     ctx.obj = Run(database, operator)
 
 
@@ -60,9 +68,6 @@ for part in (_read, _act, _apps, _machines, _programs):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` is without the program's name."""
     arguments = _in_front(list(sys.argv[1:] if argv is None else argv)) or ["--help"]
-    if arguments == ["--version"]:
-        print(f"grantflow {__version__}")
-        return 0
     for stream in (sys.stdout, sys.stderr):
         if "utf" not in (stream.encoding or "").lower() and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a glyph must not end a command on an old terminal
