@@ -104,6 +104,7 @@ class Apps:
 
     async def suspend(self, app: str, account: str, *, actor: Actor, reason: str) -> AppAccount:
         """Stop the app on the whole account, at once."""
+        checked_name(reason, "reason")
 
         def work(row: ParentRow) -> None:
             if row.suspended_by is not None:
@@ -141,10 +142,12 @@ class Apps:
 
     async def hold(self, app: str, *, actor: Actor, reason: str) -> None:
         """Stop an app everywhere; operators only. Installations are not touched."""
+        checked_name(reason, "reason")
         await self._hold(app, actor, reason)
 
     async def release(self, app: str, *, actor: Actor, reason: str) -> None:
         """Let a held app work again; operators only."""
+        checked_name(reason, "reason")
         await self._hold(app, actor, None, reason)
 
     async def _hold(self, app: str, actor: Actor, held: str | None, reason: str | None = None) -> None:

@@ -9,6 +9,8 @@ from grantflow._compile import Alternative, Definition
 from grantflow._model import Obstacle
 from grantflow_machines import EventRule, Facts, Instant, No
 
+_SHOWN = 80
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -52,10 +54,11 @@ def decide(definition: Definition, state: str, event: str, facts: Facts) -> Acce
 
 def _refusal(definition: Definition, state: str, event: str, facts: Facts) -> Refused:
     if event not in definition.events:
-        near = get_close_matches(event, definition.events, n=1, cutoff=0.0)
+        shown = event[:_SHOWN]
+        near = get_close_matches(shown, definition.events, n=1, cutoff=0.0)
         nearest = near[0] if near else None
         hint = f"; did you mean {nearest!r}?" if nearest else ""
-        return Refused(f"no event is called {event!r}{hint}", (), nearest)
+        return Refused(f"no event is called {shown!r}{hint}", (), nearest)
     cell = definition.cells.get((state, event))
     if cell is None:
         sources = [source for source, name in definition.cells if name == event]

@@ -99,7 +99,7 @@ async def redeem(
         return draft.change
 
     try:
-        change = await core.transact(Load(code_hash=hashed(code[:_MAX_TOKEN])), work)
+        change = await core.transact(Load(code_hash=hashed(str(code)[:_MAX_TOKEN])), work)
     except TransitionRefused as error:
         raise InvalidGrant from error
     if not isinstance(change.result, Tokens):
@@ -184,7 +184,7 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
         change.result = _answer(row.public_id, tokens, access, refresh)
         return change
 
-    digest = hashed(refresh_token[:_MAX_TOKEN])
+    digest = hashed(str(refresh_token)[:_MAX_TOKEN])
     change = await core.transact(Load(credential=digest), work)
     if isinstance(change.result, Tokens):
         return change.result
@@ -215,7 +215,7 @@ def _told(core: Core, found: Snapshot, installation: Installation) -> Guidance:
 async def authenticate(core: Core, access_token: str) -> Authenticated:
     """Whom an access token speaks for, or 401 with guidance. See Ledger.authenticate."""
     now = core.now()
-    found = await core.store.load(Load(credential=hashed(access_token[:_MAX_TOKEN])))
+    found = await core.store.load(Load(credential=hashed(str(access_token)[:_MAX_TOKEN])))
     credential = found.credential
     if credential is None or credential.kind != _ACCESS or found.app is None or found.installation is None:
         raise Unauthorized
@@ -256,4 +256,4 @@ async def revoke(core: Core, token: str, client: ClientCredentials) -> None:
             return Change(drop_credential=found.credential.hash)
         return _ended(draft, "revoked_upstream", client)
 
-    await core.transact(Load(credential=hashed(token[:_MAX_TOKEN])), work)
+    await core.transact(Load(credential=hashed(str(token)[:_MAX_TOKEN])), work)

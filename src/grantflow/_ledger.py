@@ -5,7 +5,7 @@ from __future__ import annotations
 from grantflow import _grants, _journey
 from grantflow._core import Core
 from grantflow._model import Attempt, Authenticated, ClientCredentials, Tokens
-from grantflow.errors import InvalidClient, NotFound
+from grantflow.errors import BadInput, InvalidClient, NotFound
 from grantflow_machines import Actor
 
 
@@ -46,7 +46,7 @@ class Ledger:
         """
         try:
             row, _ = await self._core.app(f"client:{client_id}")
-        except NotFound as error:
+        except (NotFound, BadInput) as error:
             msg = "no app has this client id"
             raise InvalidClient(msg) from error
         return await _journey.begin(

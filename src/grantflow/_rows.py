@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from grantflow.errors import BadInput
 from grantflow_machines import Actor, ActorKind, Instant, Step
 
 
@@ -221,6 +222,14 @@ class QuarantineRow:
     original: str
 
 
+def storable(name: object) -> bool:
+    """Whether it is a text that can be written as UTF-8."""
+    try:
+        return isinstance(name, str) and name.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What one transaction wants to read first; exactly one way in is given."""
@@ -237,6 +246,14 @@ class Load:
     """With `attempt` or `app`: the account whose parent and installation are read too."""
     consents_of: Actor | None = None
     idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise BadInput for a name that no database can look for."""
+        named = (self.installation, *(self.natural or ()), self.attempt, self.app, self.account, self.idempotency_key)
+        for name in named:
+            if name is not None and not storable(name):
+                msg = "a name is not valid text"
+                raise BadInput(msg)
 
 
 @dataclass(slots=True)

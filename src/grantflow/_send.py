@@ -35,6 +35,9 @@ class Asked:
     veto: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.event, str):
+            msg = "event must be the name of an event"
+            raise BadInput(msg)
         unknown = set(self.payload) - _PAYLOAD
         if unknown:
             msg = f"unknown payload: {', '.join(sorted(map(str, unknown)))[:200]}"

@@ -123,13 +123,13 @@ def test_db_init_makes_an_empty_database_once(grantflow: Command, tmp_path: Path
 def test_db_check_finds_damage(grantflow: Command, fleet: Fleet) -> None:
     assert json.loads(grantflow("db", "check", "--json").out)["ok"] is True
     conn = sqlite3.connect(fleet.path)
-    conn.execute("PRAGMA ignore_check_constraints=ON")
-    conn.execute("UPDATE grantflow_installation SET version = 0 WHERE public_id = ?", (fleet.fresh,))
+    conn.execute("PRAGMA writable_schema=ON")
+    conn.execute("UPDATE sqlite_master SET sql = replace(sql, 'due_at BIGINT', 'due_at BIGINT NOT NULL')")
     conn.commit()
     conn.close()
     answer = grantflow("db", "check")
     assert answer.code == 1
-    assert "problem: CHECK constraint failed" in answer.err
+    assert "problem: NULL value in grantflow_installation.due_at" in answer.err
 
 
 def test_a_new_key_is_one_the_engine_takes(grantflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -257,8 +257,8 @@ async def test_a_directory_that_fails_or_sleeps_stops_everything_that_needs_it(t
                 await engine.apps.set_available(APP, "acme", True, actor=MARIA)
             with stage.refused(DirectoryUnavailable):
                 await stage.open(APP, MAX, account="acme")
+        asleep[:] = ["failing"]
         with pytest.raises(DirectoryUnavailable) as told:
-            asleep[:] = ["failing"]
             await engine.window(other.id, actor=MAX)
         assert "secret-host" not in str(told.value)
         assert told.value.retryable

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -144,9 +145,7 @@ async def test_hostile_texts_where_a_secret_is_expected(stage: Stage, text: str)
     with stage.refused(InvalidRequest):
         await ledger.begin(client_id="external-app", actor=UMA, code_challenge=text)
     with stage.refused(InvalidRequest):
-        await ledger.begin(
-            client_id="external-app", actor=UMA, code_challenge=new_pkce()[1], response_type=text
-        )
+        await ledger.begin(client_id="external-app", actor=UMA, code_challenge=new_pkce()[1], response_type=text)
     with stage.refused(InvalidScope):
         await ledger.begin(client_id="external-app", actor=UMA, code_challenge=new_pkce()[1], scope=text)
 
@@ -182,7 +181,7 @@ async def test_huge_and_malformed_scopes(stage: Stage) -> None:
         await stage.engine.agree(form.attempt, actor=BOB, scopes=[f"scope-{n}" for n in range(10_000)])
 
 
-@pytest.mark.parametrize("wrong", [None, 7, b"acme", ["acme"], {"a": 1}, object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("wrong", [None, 7, b"acme", ["acme"], {"a": 1}, object()], ids=lambda v: type(v).__name__)
 async def test_wrong_types(stage: Stage, wrong: Any) -> None:
     engine, key = stage.engine, await key_of(stage)
     attempt = await stage.open("agent-app", BOB)
@@ -223,12 +222,25 @@ async def test_payloads_reasons_and_keys(stage: Stage) -> None:
         await engine.ops.force(key, to="god-mode", actor=OPS, reason="because I can")
 
 
-@pytest.mark.parametrize("text", ["state:", 'app:"', "state:nothing", "(" * 500, "expires:<7parsecs", "\0", "'; --"])
+@pytest.mark.parametrize("text", ["state:", 'app:"', "state:nothing", "expires:<7parsecs", "\0", "\x1b[2J"])
 async def test_hostile_filters(stage: Stage, text: str) -> None:
     with stage.refused(FilterSyntaxError):
         await stage.engine.find(text)
     with stage.refused(FilterSyntaxError):
         await stage.engine.count(text)
+
+
+@pytest.mark.parametrize("text", ["(" * 500, "';--", "%", "_", "b_b"])
+async def test_hostile_words_find_nothing(stage: Stage, text: str) -> None:
+    with stage.unchanged():
+        assert (await stage.engine.find(text)).items == ()
+        assert (await stage.engine.count(text)).count == 0
+
+
+async def test_a_filter_error_shows_no_terminal_escape(stage: Stage) -> None:
+    with pytest.raises(FilterSyntaxError) as raised:
+        await stage.engine.find("\x1b[2J state:nothing")
+    assert "\x1b" not in raised.value.caret + str(raised.value)
 
 
 async def test_hostile_pages(stage: Stage) -> None:
@@ -241,11 +253,10 @@ async def test_hostile_pages(stage: Stage) -> None:
 
 
 async def test_a_state_comes_back_verbatim_however_hostile(stage: Stage) -> None:
-    from urllib.parse import parse_qs, urlsplit
-
-    for state in ("a&code=stolen", "\r\nLocation: https://evil.example", "\x1b[2J", "\0", "ü€😀", "a" * 4096):
-        label = f"l{hash(state) % 10**9}"
-        returned = await stage.agreed("external-app", UMA, state=state, label=label)
+    for number, state in enumerate(
+        ("a&code=stolen", "\r\nLocation: https://evil.example", "\x1b[2J", "\0", "ü€😀", "a" * 4096)
+    ):
+        returned = await stage.agreed("external-app", UMA, state=state, label=f"l{number}")
         query = parse_qs(urlsplit(returned.redirect_to).query, keep_blank_values=True)
         assert query["state"] == [state]
         assert returned.code is not None

@@ -219,7 +219,7 @@ class Monkey:
             assert left == []
 
     def waiting(self) -> None:
-        """Invariants 16 and 17: what waits for a person has an open attempt and a date; a dead grant with one is Z."""
+        """Invariants 16 and 17: what waits has an open attempt and a date; a dead grant with one is Z."""
         rows = self.stage.sql(
             "SELECT i.state, i.due_at, (SELECT COUNT(*) FROM grantflow_attempt a "
             "WHERE a.installation_pk = i.pk AND a.outcome IS NULL) FROM grantflow_installation i"

@@ -77,7 +77,7 @@ def checksum(path: Path) -> str:
     """One value over every row of every table of ours, read by a connection of its own."""
     digest = hashlib.sha256()
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
-        named = "SELECT name FROM sqlite_master WHERE type='table' AND name LIKE 'grantflow\\_%' ESCAPE '\\' ORDER BY 1"
+        named = "SELECT name FROM sqlite_master WHERE type='table' AND name GLOB 'grantflow_*' ORDER BY 1"
         for (table,) in conn.execute(named).fetchall():
             digest.update(f"{table}\n".encode())
             for row in sorted(map(repr, conn.execute(f"SELECT * FROM {table}"))):
@@ -100,7 +100,8 @@ class Stage:
     path: Path
     vetoes: dict[str, str] = field(default_factory=dict)
     """Verb → the app's own objection."""
-    verifiers: dict[str, str] = field(default_factory=dict)
+    verifiers: dict[str, str] = field(default_factory=dict, repr=False)
+    watch: sqlite3.Connection | None = field(default=None, repr=False)
 
     # -- looking --------------------------------------------------------------------------------
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -111,6 +112,12 @@ class Stage:
     def checksum(self) -> str:
         """One value over all stored rows."""
         return checksum(self.path)
+
+    def commits(self) -> int:
+        """A number that differs whenever another connection has written; cheaper than a checksum."""
+        if self.watch is None:
+            self.watch = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
+        return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -230,4 +237,8 @@ async def on_stage(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
     async with Engine.open(f"sqlite:///{path}", **(values | settings)) as engine:
         stage = Stage(engine, clock, known, path, vetoes)
         await stage.put(sample_app("account"), sample_app("agent"), sample_app("external"))
-        yield stage
+        try:
+            yield stage
+        finally:
+            if stage.watch is not None:
+                stage.watch.close()

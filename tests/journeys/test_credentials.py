@@ -49,9 +49,7 @@ async def test_s27_the_app_takes_the_code_from_the_response_url(stage: Stage) ->
     client = ClientCredentials(APP, SECRET)
     for code in (parsed["code"][:-1], parsed["code"] + "x", parsed["code"].swapcase(), "", parsed["state"]):
         with stage.refused(InvalidGrant):
-            await stage.engine.ledger.redeem(
-                code, client=client, code_verifier=stage.verifiers[returned.attempt]
-            )
+            await stage.engine.ledger.redeem(code, client=client, code_verifier=stage.verifiers[returned.attempt])
     tokens = await stage.engine.ledger.redeem(
         parsed["code"], client=client, code_verifier=stage.verifiers[returned.attempt]
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from grantflow import Prompt
+from grantflow import Actor, Prompt
 from grantflow.errors import InvalidGrant, ReauthorizationRequired, TransitionRefused
-from tests.journeys.stage import BOB, CAROL, MARIA, MINUTE, OPS, SECOND, YEAR, Actor, Stage
+from tests.journeys.stage import BOB, CAROL, MARIA, MINUTE, OPS, SECOND, YEAR, Stage
 
 APP = "agent-app"
 

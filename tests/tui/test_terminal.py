@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import pty
@@ -19,7 +20,11 @@ from tests.tui.fleet import fleet
 
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?<>=$]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|P[^\x1b]*\x1b\\|.)")
 _PATIENCE = 30.0
-PROGRAM = "import sys; from grantflow_tui import run; sys.exit(run(sys.argv[1], write=True, operator='maria', claimed=True))"
+PROGRAM = """
+import sys
+from grantflow_tui import run
+sys.exit(run(sys.argv[1], write=True, operator="maria", claimed=True))
+"""
 
 
 class Terminal:
@@ -70,17 +75,33 @@ async def test_filter_force_and_quit_on_a_real_terminal(tmp_path: Path) -> None:
     path = tmp_path / "grants.db"
     async with fleet(path, accounts=("acme", "globex"), real_time=True):
         pass
+    await asyncio.to_thread(play, path)
+    async with Engine.open(f"sqlite:///{path}") as engine:
+        states = {found.account: (found.state, found.forced) for found in (await engine.find()).items}
+        assert states == {"acme": ("active", False), "globex": ("unauthorized", True)}
+        done = [
+            (action.outcome, action.actor, action.claimed)
+            for _, action in await engine.ops.actions()
+            if action.verb == "force"
+        ]
+        assert done == [("applied", "operator:maria", True), ("previewed", "operator:maria", True)]
+
+
+def play(path: Path) -> None:
+    """What the operator types."""
     terminal = Terminal(sys.executable, "-c", PROGRAM, f"sqlite:///{path}")
     try:
         terminal.wait_for("2 installations")
         terminal.type("2")
         terminal.wait_for("2 match")
-        terminal.type("/")
-        terminal.type("account:globex\r")
+        terminal.type("/account:globex\r")
         terminal.wait_for("1 match")
         terminal.type("f")
         terminal.wait_for("Type the account to confirm: globex")
-        terminal.type("\t\t")
+        terminal.type("\t")
+        time.sleep(0.2)
+        terminal.type("\t")
+        time.sleep(0.2)
         terminal.type("support case 4711\r")
         terminal.wait_for("IRREVERSIBLE")
         terminal.type("globex")
@@ -92,8 +113,3 @@ async def test_filter_force_and_quit_on_a_real_terminal(tmp_path: Path) -> None:
     finally:
         if terminal.process.poll() is None:
             terminal.process.kill()
-    async with Engine.open(f"sqlite:///{path}") as engine:
-        states = {found.account: (found.state, found.forced) for found in (await engine.find()).items}
-        assert states == {"acme": ("active", False), "globex": ("unauthorized", True)}
-        done = [(action.outcome, action.actor, action.claimed) for _, action in await engine.ops.actions()]
-        assert done == [("applied", "operator:maria", True), ("previewed", "operator:maria", True)]

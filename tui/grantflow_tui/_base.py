@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -87,7 +88,7 @@ class ConsoleScreen(Screen[None]):
         if self._reading:
             self._again = True
             return
-        if self.console_app.engine is not None:
+        if self.console_app.engine is not None and self.query("#status"):
             self._reading = True
             self.run_worker(self._reload(), group="load")
 
@@ -115,14 +116,18 @@ class ConsoleScreen(Screen[None]):
         except GrantflowError as error:
             self.tell(said(error), bad=True)
             return False
+        except NoMatches:
+            if self.is_attached and self.query("#status"):
+                raise
+            return False  # the screen went away while its data was on the way
         return True
 
     def refresh_header(self) -> None:
         """Draw the header anew."""
-        if self.is_mounted:
-            self.query_one("#header", Static).update(self.console_app.header())
+        for place in self.query("#header").results(Static):
+            place.update(self.console_app.header())
 
     def tell(self, message: str, *, bad: bool = False) -> None:
         """Say something in the status line."""
-        if self.is_mounted:
-            self.query_one("#status", Static).update(Text(message, style=BAD if bad else Style()))
+        for place in self.query("#status").results(Static):
+            place.update(Text(message, style=BAD if bad else Style()))

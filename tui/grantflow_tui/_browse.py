@@ -50,7 +50,7 @@ class BrowseScreen(ConsoleScreen):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "edit_filter", "filter", show=False),
+        Binding("slash", "edit_filter", "filter", show=False, priority=True),
         Binding("escape", "clear_filter", show=False),
         Binding("f", "force", "force", show=False),
         Binding("y", "copy", "copy id", show=False),
@@ -81,7 +81,7 @@ class BrowseScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """The list has the keyboard."""
-        self.list.focus()
+        self.set_focus(self.list)
 
     @property
     def list(self) -> InstallationList:
@@ -113,14 +113,18 @@ class BrowseScreen(ConsoleScreen):
 
     # -- the filter line ------------------------------------------------------------------------
     def action_edit_filter(self) -> None:
-        """Give the keyboard to the filter line."""
-        self.query_one("#filter", Input).focus()
+        """Give the keyboard to the filter line, before the next key is looked at."""
+        self.set_focus(self.query_one("#filter", Input))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as the base
+        """In the filter line a slash is a letter."""
+        return not (action == "edit_filter" and isinstance(self.focused, FilterInput))
 
     def action_leave_filter(self) -> None:
         """Back to the list; the line shows the filter that is on screen."""
         self.query_one("#filter", Input).value = self.filter
         self._caret(None)
-        self.list.focus()
+        self.set_focus(self.list)
 
     def action_clear_filter(self) -> None:
         """Show all installations again."""
@@ -153,7 +157,7 @@ class BrowseScreen(ConsoleScreen):
         else:
             self._caret(None)
             self.query_one("#count", Static).update(counted(matches))
-            self.list.focus()
+            self.set_focus(self.list)
             self.tell(self.hint)
 
     def _caret(self, error: FilterSyntaxError | None) -> None:

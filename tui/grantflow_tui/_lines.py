@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 _ON = Style(reverse=True)
+_PLAIN = Style()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,11 @@ class Lines(ScrollView, can_focus=True):
         """One line of the screen."""
         at, width = self._top + y, self.size.width
         if at >= len(self.lines):
-            return Strip.blank(width)
+            return Strip.blank(width, _PLAIN)
         links = self.links
         on = self.has_focus and bool(links) and links[self._link] == at
-        segments = list(self.lines[at].text.render(self.app.console, ""))
-        if on:
-            segments = [Segment(text, (style or Style()) + _ON) for text, style, _ in segments]
-        strip = Strip(segments).adjust_cell_length(width, _ON if on else None)
+        added = _ON if on else _PLAIN
+        rendered = self.lines[at].text.render(self.app.console, "")
+        segments = [Segment(text, (style or _PLAIN) + added) for text, style, _ in rendered]
+        strip = Strip(segments).adjust_cell_length(width, _ON if on else _PLAIN)
         return strip.crop(0, width)

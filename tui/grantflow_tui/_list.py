@@ -184,11 +184,11 @@ class InstallationList(ScrollView, can_focus=True):
         fields = columns(width)
         if y == 0:
             head = "  " + " ".join(cell(name, size) for name, size in fields)
-            return Strip([Segment(head, _HEAD)]).adjust_cell_length(width)
+            return Strip([Segment(head, _HEAD)]).adjust_cell_length(width, _PLAIN)
         at = self._top + y - 1
         if at >= len(self.rows.items):
             text = "  no installation matches" if y == 1 and self.now is not None else ""
-            return Strip([Segment(text, _HEAD)]).adjust_cell_length(width)
+            return Strip([Segment(text, _HEAD)]).adjust_cell_length(width, _PLAIN)
         return self._line(at, fields).adjust_cell_length(width, _ON if at == self._cursor else _PLAIN)
 
     def _line(self, at: int, fields: list[Column]) -> Strip:

@@ -57,13 +57,10 @@ WORD = Field("word", _WORD_MEANS, "word", "acme", INDEX + "account")
 
 _EXPIRES_MEANS = "when the grant ends; live grants only, unless a state is named"
 _SORT_MEANS = (
-    "the order, backwards behind a minus: id (oldest first), account, entered, "
-    "expires (leaves out what has no end)"
+    "the order, backwards behind a minus: id (oldest first), account, entered, expires (leaves out what has no end)"
 )
 _FIELDS = (
-    Field(
-        "id", "id of the installation", "text", "id:0198c0de*", "sqlite_autoindex_grantflow_installation_1"
-    ),
+    Field("id", "id of the installation", "text", "id:0198c0de*", "sqlite_autoindex_grantflow_installation_1"),
     Field("app", "key of the app", "text", "app:crm-*", INDEX + "app"),
     Field("kind", "kind of the app", "name", "kind:agent", INDEX + "app"),
     Field("account", "the account", "text", "account:acme", INDEX + "account"),

@@ -220,9 +220,8 @@ class SqliteStore:
 
     async def check(self) -> list[str]:
         """See Store.check."""
-        damage = [str(text) for (text,) in await self._rows("PRAGMA integrity_check(100)") if text != "ok"]
-        dangling = await self._rows("PRAGMA foreign_key_check")
-        return damage + [f"{row[0]} row {row[1]} refers to a missing row of {row[2]}" for row in dangling]
+        # By a reader, so that nobody waits; SQLite 3.40 leaves CHECK constraints out there.
+        return [str(text) for (text,) in await self._rows("PRAGMA integrity_check(100)") if text != "ok"]
 
     async def close(self) -> None:
         """See Store.close."""
