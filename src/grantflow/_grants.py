@@ -34,7 +34,9 @@ def _checked_client(app: App, client: ClientCredentials) -> None:
         raise InvalidClient
     if app.public:
         return
-    digest = hashlib.sha256((client.secret or "").encode("utf-8", "surrogatepass")).hexdigest()
+    if not isinstance(client.secret, str):
+        raise InvalidClient
+    digest = hashlib.sha256(client.secret.encode("utf-8", "surrogatepass")).hexdigest()
     matches = [same(digest.encode(), known.encode()) for known in app.secret_hashes]
     if not any(matches):
         raise InvalidClient
@@ -121,8 +123,9 @@ def _proved(
     if redirect_uri is None and len(app.redirect_uris) > 1:
         raise InvalidGrant
     if attempt.code_challenge is not None:
-        shown = s256(code_verifier or "")
-        if code_verifier is None or not same(shown.encode(), attempt.code_challenge.encode()):
+        if not isinstance(code_verifier, str):
+            raise InvalidGrant
+        if not same(s256(code_verifier).encode(), attempt.code_challenge.encode()):
             raise InvalidGrant
     elif code_verifier is not None:
         raise InvalidGrant

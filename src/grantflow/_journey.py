@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from grantflow._app import App, AppKind, scope_set, scope_text
 from grantflow._clock import span, to_datetime
@@ -272,6 +272,7 @@ async def select_account(core: Core, attempt_id: str, account: str, actor: Actor
             msg = "the account is not among the person's accounts"
             raise TransitionRefused(msg)
         parent = _parent_for(core, found, app, account)
+        _fit_version(app, attempt, found.parent)
         draft = _row_for(core, found, app, attempt, account, actor, listing, parent)
         draft.apply(
             "select_account",
@@ -284,6 +285,16 @@ async def select_account(core: Core, attempt_id: str, account: str, actor: Actor
     change = await core.transact(Load(attempt=attempt_id, account=account, consents_of=actor), work)
     assert isinstance(change.result, ConsentForm)
     return change.result
+
+
+def _fit_version(app: App, attempt: AttemptRow, parent: ParentRow | None) -> None:
+    """The account decides which version asks: one that named no scopes gets those of the version installed there."""
+    running = installed_version(app, parent)
+    if running.name == attempt.app_version:
+        return
+    if scope_set(attempt.requested) == frozenset(app.version(attempt.app_version).scopes):
+        attempt.requested = scope_text(running.scopes)
+    attempt.app_version = running.name
 
 
 def _parent_for(core: Core, found: Snapshot, app: App, account: str) -> ParentRow | None:
@@ -377,7 +388,7 @@ async def agree(core: Core, attempt_id: str, actor: Actor, scopes: Sequence[str]
         draft = core.draft(found)
         requested = scope_set(attempt.requested)
         awaiting = requested - found.approved
-        agreed = awaiting if scopes is None else frozenset(scopes)
+        agreed = awaiting if scopes is None else _named(scopes)
         if agreed - requested:
             msg = "only scopes of the form can be agreed to: " + ", ".join(sorted(agreed - requested))[:200]
             raise BadInput(msg)
@@ -406,6 +417,13 @@ async def agree(core: Core, attempt_id: str, actor: Actor, scopes: Sequence[str]
     change = await core.transact(Load(attempt=attempt_id, consents_of=actor), work)
     assert isinstance(change.result, Returned)
     return change.result
+
+
+def _named(scopes: Sequence[str]) -> frozenset[str]:
+    if isinstance(scopes, str) or not isinstance(scopes, Collection):
+        msg = "scopes must be a list of scopes"
+        raise BadInput(msg)
+    return frozenset(checked_name(scope, "scope") for scope in scopes)
 
 
 async def give_up(core: Core, attempt_id: str, actor: Actor, *, event: str, reason: str | None = None) -> Returned:

@@ -39,7 +39,7 @@ def checked_request(
 
     Raises:
         InvalidRequest: redirect URI, response type, state or challenge is not in order; do not redirect.
-        InvalidScope: a scope is not one of the version's.
+        InvalidScope: a scope is not a registered one.
     """
     if response_type != "code":
         msg = "response_type must be 'code' (RFC 9700 §2.1.2)"
@@ -58,11 +58,12 @@ def checked_request(
     elif code_challenge_method != "S256" or not _CHALLENGE.fullmatch(code_challenge):
         msg = "code_challenge must be an S256 challenge of 43 characters (RFC 7636 §4.2)"
         raise InvalidRequest(msg)
+    registered = frozenset[str]().union(*(known.scopes for known in app.versions))
     asked = scope_set(scope) if scope is not None else frozenset(version.scopes)
-    unknown = asked - frozenset(version.scopes)
+    unknown = asked - registered
     if unknown or not asked:
         named = ", ".join(sorted(unknown))[:MAX_NAME]
-        msg = f"version {version.name} of {app.key} does not ask for: {named}" if unknown else "no scope is requested"
+        msg = f"{app.key} does not ask for: {named}" if unknown else "no scope is requested"
         raise InvalidScope(msg)
     return AuthorizationRequest(uri, asked, state, code_challenge)
 

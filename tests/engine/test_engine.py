@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -10,13 +11,26 @@ from typing import ClassVar
 import pytest
 from statemachine.exceptions import TransitionNotAllowed
 
-from grantflow import Actor, AppKind, Engine, Installation, KeyRing, Notice, Refusal, definitions
+from grantflow import (
+    Actor,
+    AppKind,
+    ClientCredentials,
+    Engine,
+    Installation,
+    KeyRing,
+    Notice,
+    Refusal,
+    Version,
+    definitions,
+)
 from grantflow.errors import (
     BadInput,
     ConfigurationError,
     Conflict,
     DatabaseError,
     EngineOnly,
+    InvalidClient,
+    InvalidGrant,
     KeysMissing,
     NotFound,
     PermissionDenied,
@@ -183,6 +197,39 @@ async def test_an_account_that_was_taken_off_stops_all_at_once(engine: Engine, a
     await engine.apps.install("agent-app", "acme", actor=ANN)
     again = (await authorize(engine, "agent-app", "acme", actor=BOB)).installation
     assert again != active, "a reinstallation is a new row"
+
+
+async def test_the_account_decides_which_version_asks(engine: Engine, active: str) -> None:
+    two = Version("2.0", ("tickets.read", "tickets.write", "calls.read"), ("people.read",))
+    app = sample_app("agent")
+    await engine.apps.register(replace(app, versions=(*app.versions, two)))
+    attempt = await engine.authorize("agent-app", actor=BOB, code_challenge="a" * 43)
+    form = await engine.select_account(attempt.id, "acme", actor=BOB)
+    assert set(form.approved) == set(app.latest.scopes)
+    assert form.awaiting == ()
+    await engine.apps.upgrade("agent-app", "acme", "2.0", actor=ANN)
+    assert (await engine.get(active)).scopes_missing == ("calls.read",)
+    attempt = await engine.authorize("agent-app", actor=BOB, code_challenge="a" * 43)
+    form = await engine.select_account(attempt.id, "acme", actor=BOB)
+    assert form.awaiting == ("calls.read",)
+
+
+async def test_wrong_types_at_the_ledger_are_refused_like_wrong_values(engine: Engine) -> None:
+    returned, verifier = await consent(engine, "agent-app", "acme", actor=BOB)
+    assert returned.code is not None
+    code, secret = returned.code.value, "a client secret for tests"
+    for wrong in (None, 7, b"x"):
+        with pytest.raises(InvalidClient):
+            await engine.ledger.redeem(code, client=ClientCredentials("agent-app", wrong), code_verifier=verifier)  # type: ignore[arg-type]  # what a careless host passes
+        with pytest.raises(InvalidGrant):
+            await engine.ledger.redeem(code, client=ClientCredentials("agent-app", secret), code_verifier=wrong)  # type: ignore[arg-type]  # the same
+    done = await engine.ledger.redeem(code, client=ClientCredentials("agent-app", secret), code_verifier=verifier)
+    assert done.generation == 1, "nothing of it burnt the code"
+    attempt = await engine.authorize("agent-app", actor=BOB, account="acme", code_challenge="a" * 43)
+    await engine.select_account(attempt.id, "acme", actor=BOB)
+    for scopes in ("tickets.read", 7, [7], ["not registered"]):
+        with pytest.raises(BadInput):
+            await engine.agree(attempt.id, actor=BOB, scopes=scopes)  # type: ignore[arg-type]  # the same
 
 
 async def test_kinds_of_people_are_told_apart(engine: Engine, active: str) -> None:

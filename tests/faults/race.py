@@ -40,7 +40,9 @@ async def main(file: Path) -> list[str]:
             pictures = [replace(seen, version=seen.version + 1, label=f"w{n}") for n in range(WRITERS)]
             for n, picture in enumerate(pictures):
                 picture.reason = f"writer {n}"
-            changes = [Change(installation=p, expected_version=seen.version, touched=True, before="active") for p in pictures]
+            changes = [
+                Change(installation=p, expected_version=seen.version, touched=True, before="active") for p in pictures
+            ]
             done = await asyncio.gather(
                 *(store.transact(Load(), lambda _, change=change: change) for change in changes),  # type: ignore[misc]
                 return_exceptions=True,

@@ -13,9 +13,9 @@ DRIVER = Path(__file__).with_name("driver.py")
 
 
 @pytest.mark.parametrize("verb", ["send", "force", "redeem", "sweep"])
-def test_every_database_call_may_be_the_last(tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_database_call_may_be_the_last(folder: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = subprocess.run(
-        [sys.executable, DRIVER, tmp_path, verb], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, DRIVER, folder, verb], capture_output=True, text=True, timeout=120, check=False
     )
     assert run.stdout, run.stderr[-2000:]
     told = json.loads(run.stdout)

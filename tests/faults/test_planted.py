@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 RACE = Path(__file__).with_name("race.py")
+TORN = '    conn.execute("COMMIT")\n    conn.execute("BEGIN IMMEDIATE")\n'
 
 
 def planted(folder: Path, module: str, sound: str, defect: str) -> dict[str, str]:
@@ -38,46 +39,45 @@ def outcome(program: Path, *arguments: object, env: dict[str, str] | None = None
     [
         (
             "    if change.transitions:\n        _many(",
-            '    conn.execute("COMMIT")\n    conn.execute("BEGIN IMMEDIATE")\n    if change.transitions:\n        _many(',
+            f"{TORN}    if change.transitions:\n        _many(",
             "half a transaction",
         ),
         (
             "    if change.notices:\n        _many(",
-            '    conn.execute("COMMIT")\n    conn.execute("BEGIN IMMEDIATE")\n    if change.notices:\n        _many(',
+            f"{TORN}    if change.notices:\n        _many(",
             "half a transaction",
         ),
     ],
     ids=["transition", "notice"],
 )
-def test_a_row_written_outside_the_transaction_is_found(
-    tmp_path: Path, sound: str, defect: str, symptom: str
-) -> None:
-    env = planted(tmp_path, "_store/_writing.py", sound, defect)
-    status, broken = outcome(DRIVER, tmp_path, "send", env=env)
+def test_a_row_written_outside_the_transaction_is_found(folder: Path, sound: str, defect: str, symptom: str) -> None:
+    env = planted(folder, "_store/_writing.py", sound, defect)
+    status, broken = outcome(DRIVER, folder, "send", "--first", env=env)
     assert status == 1
     assert any(symptom in why for why in broken)
 
 
-def test_an_answer_before_the_commit_is_found(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_answer_before_the_commit_is_found(folder: Path) -> None:
     sound = '            flush_counts(conn, counts)\n            conn.execute("COMMIT")'
     defect = (
         "            flush_counts(conn, counts)\n            self._loop.call_soon_threadsafe(_settle, outcomes)\n"
         '            import time; time.sleep(0.02)\n            conn.execute("COMMIT")'
     )
-    env = planted(tmp_path, "_store/_writer.py", sound, defect)
-    status, broken = outcome(DRIVER, tmp_path, "send", env=env)
+    env = planted(folder, "_store/_writer.py", sound, defect)
+    status, broken = outcome(DRIVER, folder, "send", "--first", env=env)
     assert status == 1
     assert any("acknowledged" in why for why in broken)
 
 
-def test_stale_writers_are_refused_and_an_unguarded_update_is_found(tmp_path: Path) -> None:
-    assert outcome(RACE, tmp_path / "sound.db") == (0, [])
-    env = planted(tmp_path, "_store/_statements.py", '    guard=("version",),', "    guard=(),")
-    file = tmp_path / "src" / "grantflow" / "_store" / "_writing.py"
+def test_stale_writers_are_refused_and_an_unguarded_update_is_found(folder: Path) -> None:
+    assert outcome(RACE, folder / "sound.db") == (0, [])
+    env = planted(folder, "_store/_statements.py", '    guard=("version",),', "    guard=(),")
+    file = folder / "src" / "grantflow" / "_store" / "_writing.py"
     text = file.read_text(encoding="utf-8")
     values = "(*sql.UPDATE_INSTALLATION.values(row), change.expected_version)"
     assert text.count(values) == 1
     file.write_text(text.replace(values, "sql.UPDATE_INSTALLATION.values(row)"), encoding="utf-8")
-    status, broken = outcome(RACE, tmp_path / "planted.db", env=env)
+    status, broken = outcome(RACE, folder / "planted.db", env=env)
     assert status == 1
     assert any("overwritten" in why for why in broken)

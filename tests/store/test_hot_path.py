@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 from sqlmodel import SQLModel
 
 from grantflow import Engine
+from grantflow._rows import Change, Load, Snapshot
 from grantflow._store.sqlite import SqliteStore
-from tests.store.world import OPERATOR, opened, store_of, working
+from grantflow.errors import Conflict
+from tests.store.world import BOB, OPERATOR, opened, store_of, working
 
 
-async def traced(store: SqliteStore) -> tuple[list[str], Callable[[], object]]:
+async def traced(store: SqliteStore) -> list[str]:
     """Statements of the writing connection from now on, without BEGIN and COMMIT."""
     told: list[str] = []
 
@@ -25,7 +28,7 @@ async def traced(store: SqliteStore) -> tuple[list[str], Callable[[], object]]:
 
     connection = store.writer._aio
     await connection.set_trace_callback(note)
-    return told, lambda: connection.set_trace_callback(None)
+    return told
 
 
 async def suspended(engine: Engine, installation: str) -> None:
@@ -36,7 +39,7 @@ async def test_one_event_is_one_hop_one_commit_and_few_statements(tmp_path: Path
     async with opened(tmp_path / "g.db") as engine:
         [one] = await working(engine)
         store = store_of(engine)
-        told, _ = await traced(store)
+        told = await traced(store)
         before = (store.writer.hops, store.writer.commits)
         queued: list[object] = []
         put, tx = store.writer._aio._tx.put_nowait, store.writer._aio._tx
@@ -87,7 +90,7 @@ async def test_a_replayed_event_writes_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path / "g.db") as engine:
         [one] = await working(engine)
         first = await engine.send(one, "suspend", actor=OPERATOR, reason="a good reason", idempotency_key="k")
-        told, _ = await traced(store_of(engine))
+        told = await traced(store_of(engine))
         again = await engine.send(one, "suspend", actor=OPERATOR, reason="a good reason", idempotency_key="k")
         assert (again.version, again.target, again.replayed) == (first.version, first.target, True)
         assert [text for text in told if not text.lstrip().startswith("SELECT")] == []
@@ -118,3 +121,35 @@ async def test_the_private_parts_of_aiosqlite_are_where_they_were() -> None:
     assert await done == 7
     assert await connection._execute(lambda conn: conn.total_changes, connection._conn) == 0
     await connection.close()
+
+
+async def test_an_attempt_survives_the_failure_of_a_neighbour_in_its_commit(tmp_path: Path) -> None:
+    """The work of a batch runs again behind savepoints; what the first run was given must not stick."""
+    async with opened(tmp_path / "g.db") as engine:
+        [one] = await working(engine)
+        store = store_of(engine)
+        gate = threading.Event()
+
+        def fails(found: Snapshot) -> Change:
+            assert found.app is not None
+            found.app.revision += 1
+            return Change(
+                app=found.app, drop_credential=b"x", spent_credential=b"nobody", installation=found.installation
+            )
+
+        held = asyncio.create_task(store.writer.run(lambda conn, counts: gate.wait(5)))
+        await asyncio.sleep(0)
+        opening = asyncio.create_task(engine.reauthorize(one, actor=BOB, code_challenge="x" * 43))
+        while not store.writer._waiting:  # noqa: ASYNC110 - its queue tells nobody
+            await asyncio.sleep(0)
+        neighbour = asyncio.create_task(store.transact(Load(installation=one), fails))
+        await asyncio.sleep(0)
+        gate.set()
+        await held
+        attempt = await opening
+        with pytest.raises(Conflict):
+            await neighbour
+        found = (await store.load(Load(attempt=attempt.id))).attempt
+        assert found is not None
+        assert found.outcome is None
+        assert [row.public_id for row in (await store.load(Load(installation=one))).attempts] == [attempt.id]

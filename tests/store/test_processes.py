@@ -51,7 +51,7 @@ def worker(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 def line_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     line = process.stdout.readline().strip()
-    assert line or process.poll() is None, process.stderr.read() if process.stderr else ""
+    assert line, process.stderr.read() if process.stderr else ""
     return line
 
 

@@ -86,7 +86,7 @@ async def test_the_trail_is_append_only(store: SqliteStore, tmp_path: Path, tabl
         other.close()
 
 
-PAIRS = [
+PAIRS: list[tuple[type, type[_tables.Base], bool]] = [
     (_rows.AppRow, _tables.App, True),
     (_rows.ParentRow, _tables.Parent, True),
     (_rows.InstallationRow, _tables.Installation, True),
@@ -151,8 +151,6 @@ async def test_counts_never_read_installations(store: SqliteStore) -> None:
     for reader in store._readers:
         await reader.set_trace_callback(asked.append)
     assert await store.counts() == [("crm", "active", 1)]
-    for reader in store._readers:
-        await reader.set_trace_callback(None)
     assert len(asked) == 1
     plan = await writing(store, f"EXPLAIN QUERY PLAN {asked[0]}")
     assert not [step for step in plan if "installation" in str(step[3])]

@@ -12,6 +12,7 @@ from pathlib import Path
 from grantflow import Actor, Engine, Settings
 from grantflow._rows import Load
 from grantflow._store import open_store
+from grantflow._store import sqlite as _sqlite  # before the rights to read the library are given up
 from grantflow.errors import GrantflowError
 from grantflow.testing import sample_app
 from tests.store.builders import NOW, moving
@@ -29,7 +30,10 @@ async def writes(file: Path, installation: str, times: int) -> None:
     try:
         for start in range(0, times, 5):
             await asyncio.gather(
-                *(store.transact(Load(installation=installation), moving(f"s{n % 3}")) for n in range(start, start + 5))
+                *(
+                    store.transact(Load(installation=installation), moving(f"s{n % 3}"))
+                    for n in range(start, start + 5)
+                )
             )
     finally:
         await store.close()
@@ -61,12 +65,13 @@ async def waits(file: Path) -> None:
 
 async def unprivileged(file: Path) -> None:
     """Try to use a file that this user may not write."""
+    assert _sqlite.path_of(f"sqlite:///{file}") == file
     if os.getuid() == 0:
         os.setgid(65534)
         os.setuid(65534)
     try:
         async with Engine.open(f"sqlite:///{file}") as engine:
-            await engine.apps.register(sample_app())
+            await engine.apps.register(sample_app(key="another-app"))
     except GrantflowError as error:
         say(f"{type(error).__name__}: {error} ({error.hint})")
     else:

@@ -69,7 +69,7 @@ async def fleet(
 
 def console_on(engine: Any, *, write: bool = False, operator: str | None = "maria", **options: Any) -> Console:
     """The console on an engine that is already open."""
-    app = console(
+    return console(
         "sqlite:///some/grants.db",
         write=write,
         operator=operator,
@@ -77,8 +77,6 @@ def console_on(engine: Any, *, write: bool = False, operator: str | None = "mari
         engine_factory=lambda: nullcontext(engine),
         **options,
     )
-    app.now = ManualClock().now
-    return app
 
 
 async def settled(pilot: Pilot[None]) -> None:

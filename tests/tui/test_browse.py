@@ -72,7 +72,7 @@ async def test_the_keys_reach_both_ends(tmp_path: Path) -> None:
             for keys, account in (
                 (("G",), "acct001000"),
                 (("k",), "acct000999"),
-                (("pageup", "pageup", "ctrl+u"), "acct000951"),
+                (("pageup", "pageup", "ctrl+u"), "acct000949"),
                 (("g",), "acme"),
                 (("ctrl+d", "j"), "acct000011"),
                 (("pagedown",), "acct000031"),

@@ -11,6 +11,7 @@ import pytest
 
 from grantflow import Actor, Engine
 from grantflow.errors import DatabaseError, SchemaMismatch
+from grantflow.testing import ManualClock
 from grantflow_tui import console
 from grantflow_tui._browse import BrowseScreen
 from tests.tui.fleet import console_on, fleet, screen_text, settled
@@ -82,6 +83,10 @@ async def test_ascii_screens_hold_only_ascii(tmp_path: Path) -> None:
             await pilot.press("enter")
             await settled(pilot)
             assert "[* active]" in screen_text(app)
+            for key in ("1", "2", "f", "escape", "question_mark"):
+                await pilot.press(key)
+                await settled(pilot)
+                assert screen_text(app).isascii()
 
 
 async def test_no_color_leaves_glyph_and_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,13 +218,15 @@ async def test_a_crash_shows_no_locals_and_no_values(tmp_path: Path, capsys: pyt
         assert "hunter2" not in said.err + said.out
 
 
-async def test_times_come_from_the_clock_that_is_given(tmp_path: Path) -> None:
+async def test_times_come_from_the_engines_clock(tmp_path: Path) -> None:
     async with fleet(tmp_path / "g.db") as engine:
         here = (await engine.find()).items[0]
         assert here.expires_at is not None
         ends = here.expires_at
         app = console_on(engine)
-        app.now = lambda: ends - timedelta(days=3)
+        clock = engine._core.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(ends - clock.now() - timedelta(days=3))
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.press("2")
             await settled(pilot)

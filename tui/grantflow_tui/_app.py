@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segments
 from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
+from textual.filter import LineFilter
 
 from grantflow import definitions
 from grantflow.errors import GrantflowError
 from grantflow_machines import Actor
+from grantflow_tui._ascii import AsciiFilter
 from grantflow_tui._base import ConsoleScreen, said
 from grantflow_tui._browse import BrowseScreen
 from grantflow_tui._detail import DetailScreen
@@ -35,10 +37,6 @@ INTERVAL = 2.0
 STALE_AFTER = 3 * INTERVAL
 READ_ONLY_AFTER = 30.0
 """Data older than this is no ground to write on."""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Console(App[None]):
@@ -61,7 +59,6 @@ class Console(App[None]):
         actor: Actor | None,
         write: bool,
         ascii_only: bool = False,
-        now: Callable[[], datetime] = _now,
         interval: float = INTERVAL,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,8 +72,12 @@ class Console(App[None]):
         self.writable = write and actor is not None
         self.look = Look(definitions(), ascii_only=ascii_only)
         self.engine: Engine | None = None
-        self.now = now
         self.paused = False
+        self._letters = [AsciiFilter()] if ascii_only else []
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The filters of every painted line, and with `--ascii` one more."""
+        return [*super().get_line_filters(), *self._letters]
 
     # -- opening and closing --------------------------------------------------------------------
     def on_mount(self) -> None:
@@ -112,6 +113,13 @@ class Console(App[None]):
             told.append(f"  {frame.filename}:{frame.lineno} in {frame.name}\n")
         self._exit_renderables.append(Segments(self.console.render(told, self.console.options)))
         self._close_messages_no_wait()
+
+    def now(self) -> datetime:
+        """The engine's time; there is none before it is open."""
+        if self.engine is None:
+            msg = "the database is not open yet"
+            raise RuntimeError(msg)
+        return self.engine.now()
 
     # -- the pulse ------------------------------------------------------------------------------
     @property

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grantflow import Counts, Engine, Matches
     from grantflow_tui._look import Look
 
-SPANS = 12
+SPANS = 13
 SPAN = timedelta(days=30)
 _EVERY = 15
 """The horizon walks an index: it is read every so many refreshes."""

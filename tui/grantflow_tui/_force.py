@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -56,7 +56,9 @@ class ForceDialog(ModalScreen[str | None]):
     ForceDialog #targets { height: auto; max-height: 8; border: none; padding: 0; }
     ForceDialog #planned { height: auto; max-height: 6; }
     ForceDialog Input { margin-bottom: 0; }
-    ForceDialog #cancel { margin-top: 0; }
+    ForceDialog #ends { height: auto; }
+    ForceDialog #cancel { margin-right: 2; }
+    ForceDialog #apply { width: 1fr; }
     """
 
     def __init__(
@@ -86,8 +88,9 @@ class ForceDialog(ModalScreen[str | None]):
             yield Static(Text(f"Type the account to confirm: {clean(seen.account)}"), markup=False)
             yield Input(id="account", compact=True)
             yield Static("", id="say", markup=False)
-            yield Static("", id="apply", markup=False)
-            yield Button("Cancel", id="cancel", compact=True)
+            with Horizontal(id="ends"):
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Static("", id="apply", markup=False)
 
     def _options(self) -> list[Option]:
         if self._definition is None:
@@ -104,7 +107,7 @@ class ForceDialog(ModalScreen[str | None]):
                 text.append("  FORCED", style=BAD)
                 options.append(Option(text, id=value))
             elif value != self.seen.state:
-                text.append("  not by force: its own step leads there", style=DIM)
+                text.append("  not by force", style=DIM)
                 options.append(Option(text, id=value, disabled=True))
         return sorted(options, key=lambda option: option.disabled)
 

@@ -80,6 +80,8 @@ def until(moment: datetime | None, now: datetime) -> str:
     """How far away a moment is, in words."""
     if moment is None:
         return "-"
+    if abs(moment - now) < timedelta(seconds=1):
+        return "now"
     return f"in {lasting(moment - now)}" if moment >= now else f"{lasting(now - moment)} ago"
 
 

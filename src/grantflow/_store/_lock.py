@@ -6,15 +6,17 @@ process holds an OS lock on `<file>.lock` around BEGIN IMMEDIATE … COMMIT, che
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
 from pathlib import Path
 from types import TracebackType
 
-from grantflow.errors import ConfigurationError, DatabaseBusy, DatabaseError
+from grantflow.errors import ConfigurationError, DatabaseBusy, DatabaseError, DatabaseReadOnly
 
 _PATIENCE = 0.0005
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def needs_lock(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
@@ -44,8 +46,9 @@ class FileLock:
         try:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
+            kind = DatabaseReadOnly if error.errno in _FORBIDDEN else DatabaseError
             msg = f"cannot open the lock file {self.path.name}: {error.strerror}"
-            raise DatabaseError(msg) from error
+            raise kind(msg) from error
 
     def __enter__(self) -> None:
         try:

@@ -197,6 +197,7 @@ PENDING = (
 DELIVERED = f"UPDATE {_outbox} SET delivered_at=? WHERE pk=?"
 _action = table_of(_tables.OperatorAction).name
 ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
-MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1 WHERE pk=?"
+MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL WHERE pk=?"
+"""Off the clock: a row set aside must not be due for ever."""
 RAW_INSTALLATION = f"SELECT * FROM {_installation} WHERE pk=?"
 SCHEMA_ROW = f"SELECT version FROM {table_of(_tables.Schema).name}"

@@ -74,7 +74,8 @@ class Writer:
         try:
             outcomes, counts = self._optimistic(conn, batch)
             if outcomes is None:
-                conn.execute("ROLLBACK")
+                if conn.in_transaction:  # a full disk rolls back by itself
+                    conn.execute("ROLLBACK")
                 conn.execute("BEGIN IMMEDIATE")
                 outcomes, counts = self._one_by_one(conn, batch)
             flush_counts(conn, counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -80,11 +81,11 @@ class SqliteStore:
         connection: aiosqlite.Connection | None = None
         readers: list[aiosqlite.Connection] = []
         try:
-            connection = await aiosqlite.connect(path, isolation_level=None, timeout=timeout, cached_statements=256)
+            connection = await _connected(path, timeout=timeout)
             pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
             uri = f"file:{quote(str(path))}?mode=ro"
             while len(readers) < _READERS:
-                readers.append(await aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=256))
+                readers.append(await _connected(uri, uri=True))
         except (sqlite3.Error, GrantflowError) as error:
             for opened in (*readers, *([] if connection is None else [connection])):
                 await opened.close()
@@ -230,6 +231,17 @@ class SqliteStore:
         await self.writer.close()
         if self._lock is not None:
             self._lock.close()
+
+
+async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(path, isolation_level=None, cached_statements=256, **settings)
+    connection._thread.daemon = True  # noqa: SLF001 - an engine nobody closed must not hang the exit; pinned
+    try:
+        return await connection
+    except BaseException:
+        # Its thread reports to this loop once more; a loop that closes first makes it print a traceback.
+        await asyncio.to_thread(connection._thread.join)  # noqa: SLF001 - aiosqlite has no door for that
+        raise
 
 
 def _prepare(

@@ -86,7 +86,7 @@ def tui(
     url = run.existing()
     if write or run.claimed:
         run.operator()
-    name = run.claimed or user_name()
+    name = (run.claimed or user_name()) if run.is_operator else None
     code: int = _part("grantflow_tui", "run")(url, write=write, operator=name, claimed=bool(run.claimed), ascii=ascii)
     return code
 
@@ -123,7 +123,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed makes the same fleet.")] = 7,
 ) -> int:
     """Run the main job on a database of its own."""
-    code: int = _part("grantflow.demo", "run_demo")(size, keep, tui=tui, seed=seed)
+    code: int = _part("grantflow.demo", "run_demo")(size, keep, tui=tui, seed=seed, operator=user_name())
     return code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -103,8 +102,10 @@ class Run:
 def user_name() -> str:
     """The system user."""
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
+        import pwd  # not getpass: that believes LOGNAME
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
         return str(os.getuid())
 
 

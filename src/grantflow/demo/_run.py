@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import importlib.metadata
 import shutil
 import tempfile
@@ -35,8 +34,12 @@ def app(name: str) -> Any:
     raise BadInput(msg, hint="install grantflow again")
 
 
-def run_demo(size: int = 300, keep: Path | None = None, *, tui: bool = False, seed: int = 7) -> int:
+def run_demo(
+    size: int = 300, keep: Path | None = None, *, tui: bool = False, seed: int = 7, operator: str = "maria"
+) -> int:
     """Let a fleet live 420 days that end now, show it, and open the console if asked; returns the exit code.
+
+    `operator` is who acts in the console.
 
     Raises:
         BadInput: the size is out of bounds or the file to keep exists already.
@@ -53,7 +56,7 @@ def run_demo(size: int = 300, keep: Path | None = None, *, tui: bool = False, se
         _how_to_go_on(console, keep)
         if tui:
             run: Callable[..., int] = app("tui")
-            return run(f"sqlite:///{path}", write=True, operator=getpass.getuser(), claimed=False)
+            return run(f"sqlite:///{path}", write=True, operator=operator, claimed=False)
     return 0
 
 
@@ -123,4 +126,5 @@ def _how_to_go_on(console: Console, keep: Path | None) -> None:
         (f"grantflow --database {keep} tui --write", "look around, force one"),
         (f"grantflow --database {keep} scheduler run", "let time move"),
     ):
-        console.print(f"  {command:<60} {what}")
+        console.print(f"  {command}", soft_wrap=True)
+        console.print(f"      {what}", style="dim")

@@ -1,0 +1,188 @@
+"""The measurements: F1 and F2 transitions, F7 the decision, F8 a cold start, and a sweep beside other callers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import raw
+from benchmarks.world import NOW, OPERATOR, Line, engine_on, later, middle, p99, seed, toggles, traced
+from grantflow._compile import compile_chart
+from grantflow._decide import decide
+from grantflow_machines import CHARTS, Actor, Facts
+
+ROUNDS = 3
+_OUTSIDE = 400 * 86_400_000_000
+
+
+async def f1(folder: Path) -> list[Line]:
+    """One transition, one caller."""
+    lines = []
+    for synchronous, target in (("FULL", "≥ 0.60"), ("NORMAL", "≥ 0.45")):
+        mine, other = folder / f"f1-{synchronous}.db", folder / f"f1-raw-{synchronous}.db"
+        rates: list[tuple[float, float, float, float]] = []
+        async with engine_on(other):
+            pass
+        async with engine_on(mine, synchronous=synchronous) as engine:
+            ids, theirs = seed(mine, 1000), seed(other, 1000)
+            said = await traced(
+                engine, partial(engine.send, ids[0], "suspend", actor=OPERATOR, reason="a good reason")
+            )
+            await engine.send(ids[0], "unsuspend", actor=OPERATOR)
+            notices = any("INTO grantflow_outbox" in text for text in said)
+            for n in range(ROUNDS):
+                part = slice(200 * n, 200 * n + 200)
+                seconds, cpu = raw.toggles(other, theirs[part], synchronous, notices=notices)
+                ours, ours_cpu, _ = await toggles(engine, ids[part], 1)
+                rates.append((400 / ours, 400 / seconds, ours_cpu / 400e-6, cpu / 400e-6))
+        ours, theirs_rate, ours_cpu, raw_cpu = (middle([rate[i] for rate in rates]) for i in range(4))
+        lines += [
+            Line(f"F1 one caller, {synchronous}", ours, theirs_rate, "/s", ours / theirs_rate, target),
+            Line(f"F1 CPU per transition, {synchronous}", ours_cpu, raw_cpu, "µs", ours_cpu / raw_cpu, "≤ 3.00"),
+        ]
+    return lines
+
+
+async def f2(folder: Path) -> list[Line]:
+    """Many callers, FULL, against the raw loop of one caller."""
+    lines, mine, other = [], folder / "f2.db", folder / "f2-raw.db"
+    async with engine_on(other):
+        pass
+    async with engine_on(mine) as engine:
+        ids, theirs = seed(mine, 4000), seed(other, 4000)
+        for callers, target in ((16, "≥ 3.00, p99 ≤ 35 ms"), (64, "≥ 4.00, p99 ≤ 35 ms")):
+            rates, slow = [], []
+            for n in range(ROUNDS):
+                seconds, _ = raw.toggles(other, theirs[200 * n : 200 * n + 200], "FULL", notices=True)
+                ours, _, latencies = await toggles(engine, ids[640 * n : 640 * n + 640], callers)
+                rates.append((1280 / ours, 400 / seconds))
+                slow.append(p99(latencies))
+            ours, raw_rate = middle([rate[0] for rate in rates]), middle([rate[1] for rate in rates])
+            note = f"p99 {middle(slow):.1f} ms"
+            lines.append(Line(f"F2 {callers} callers, FULL", ours, raw_rate, "/s", ours / raw_rate, target, note))
+    return lines
+
+
+async def f7(_: Path) -> list[Line]:
+    """The pure decision against a look-up in a dict."""
+    definition = compile_chart(CHARTS["agent"])
+    facts = Facts(actor=Actor.operator("bench"), now=0, subject_id="bob")
+    event = next(
+        e for s, e in definition.cells if s == "active" and not isinstance(decide(definition, s, e, facts), tuple)
+    )
+    count, table = 100_000, {("active", event): 1}
+    ours, raw_ = [], []
+    for _round in range(ROUNDS):
+        began = time.perf_counter()
+        for _n in range(count):
+            decide(definition, "active", "suspend", facts)
+        ours.append((time.perf_counter() - began) / count * 1e6)
+        began = time.perf_counter()
+        for _n in range(count):
+            table.get(("active", event))
+        raw_.append((time.perf_counter() - began) / count * 1e6)
+    us, limit = middle(ours), middle(raw_)
+    return [Line("F7 decide()", us, limit, "µs", us / limit, "≤ 5 µs")]
+
+
+_COLD_OURS = """
+import asyncio, sys, grantflow
+from grantflow import Actor, Engine
+async def main():
+    async with Engine.open("sqlite:///" + sys.argv[1]) as engine:
+        await engine.send(sys.argv[2], "suspend", actor=Actor.operator("bench"), reason="a good reason")
+asyncio.run(main())
+"""
+_COLD_RAW = """
+import sqlite3, sys, asyncio, sqlmodel
+conn = sqlite3.connect(sys.argv[1], isolation_level=None)
+conn.execute("PRAGMA synchronous=FULL"); conn.execute("BEGIN IMMEDIATE")
+row = "SELECT pk, version FROM grantflow_installation WHERE public_id=?"
+pk, version = conn.execute(row, (sys.argv[2],)).fetchone()
+conn.execute("UPDATE grantflow_installation SET version=version+1 WHERE pk=? AND version=?", (pk, version))
+conn.execute("INSERT INTO grantflow_transition "
+  "(installation_pk, version, event, target, actor, at, forced, fingerprint) "
+  "VALUES (?, ?, 'suspend', 'active', 'x', 0, 0, 'f')", (pk, version + 1))
+conn.execute("COMMIT")
+"""
+
+
+async def f8(folder: Path) -> list[Line]:
+    """From a fresh process to the first transition."""
+    file = folder / "f8.db"
+    async with engine_on(file):
+        pass
+    ids = seed(file, 20)
+    ours, limit = [], []
+
+    def timed(program: str, one: str) -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", program, str(file), one], check=True, env=os.environ)
+        return (time.perf_counter() - began) * 1000
+
+    timed(_COLD_OURS, ids[-1])
+    for n in range(5):
+        limit.append(timed(_COLD_RAW, ids[n]))
+        ours.append(timed(_COLD_OURS, ids[n + 10]))
+    return [Line("F8 cold start to first transition", min(ours), min(limit), "ms", min(ours) / min(limit), "≤ 1.30")]
+
+
+async def sweep(folder: Path, rows: int = 100_000) -> list[Line]:
+    """All due at once, with eight callers beside it."""
+    mine, other = folder / "sweep.db", folder / "sweep-raw.db"
+    for file in (mine, other):
+        async with engine_on(file):
+            pass
+    seed(other, rows, due=NOW)
+    seconds, moved = raw.sweep(other, NOW + _OUTSIDE)
+    assert moved == rows
+    async with engine_on(mine, clock=later(1)) as engine:
+        seed(mine, rows, due=NOW)
+        ids = seed(mine, 400)
+        latencies: list[float] = []
+        stop = asyncio.Event()
+
+        async def caller(mine: list[str]) -> None:
+            while not stop.is_set():
+                _, _, told = await toggles(engine, mine[:1], 1)
+                latencies.extend(told)
+
+        callers = [asyncio.create_task(caller(ids[n::8])) for n in range(8)]
+        began = time.perf_counter()
+        report = await engine.sweep()
+        ours = time.perf_counter() - began
+        stop.set()
+        await asyncio.gather(*callers)
+    assert report.moved == rows, report
+    note = f"p99 of {len(latencies)} other transitions {p99(latencies):.1f} ms"
+    return [
+        Line(
+            f"sweep of {rows:,} rows", rows / ours, rows / seconds, "/s", seconds / ours, "≥ 0.40, p99 ≤ 40 ms", note
+        )
+    ]
+
+
+MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
+    "F1": f1,
+    "F2": f2,
+    "F7": f7,
+    "F8": f8,
+    "sweep": sweep,
+}
+
+
+def run(names: list[str]) -> list[Line]:
+    """Measure one after the other, each on files of its own."""
+    lines = []
+    for name in names or list(MEASURES):
+        with tempfile.TemporaryDirectory(prefix="grantflow-bench-") as folder:
+            lines += asyncio.run(MEASURES[name](Path(folder)))
+    return lines
