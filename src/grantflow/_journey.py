@@ -113,6 +113,7 @@ async def begin(
         return attempt_view(row, app, None, cookie)
 
     def work(snapshot: Snapshot) -> Change:
+        row.pk, row.installation_pk = 0, None  # run again after a lost race, it is still a new attempt
         if snapshot.installation is None:
             return Change(new_attempts=[row])
         draft = core.draft(snapshot)

@@ -128,7 +128,11 @@ async def test_an_attempt_survives_the_failure_of_a_neighbour_in_its_commit(tmp_
     async with opened(tmp_path / "g.db") as engine:
         [one] = await working(engine)
         store = store_of(engine)
-        gate = threading.Event()
+        entered, gate = threading.Event(), threading.Event()
+
+        def holds(*_: object) -> None:
+            entered.set()
+            gate.wait(5)
 
         def fails(found: Snapshot) -> Change:
             assert found.app is not None
@@ -137,8 +141,8 @@ async def test_an_attempt_survives_the_failure_of_a_neighbour_in_its_commit(tmp_
                 app=found.app, drop_credential=b"x", spent_credential=b"nobody", installation=found.installation
             )
 
-        held = asyncio.create_task(store.writer.run(lambda conn, counts: gate.wait(5)))
-        await asyncio.sleep(0)
+        held = asyncio.create_task(store.writer.run(holds))
+        await asyncio.to_thread(entered.wait, 5)
         opening = asyncio.create_task(engine.reauthorize(one, actor=BOB, code_challenge="x" * 43))
         while not store.writer._waiting:  # noqa: ASYNC110 - its queue tells nobody
             await asyncio.sleep(0)
