@@ -13,7 +13,7 @@ from grantflow._config import Settings
 from grantflow._keys import KeyRing
 from grantflow._model import Account, Directory, Installation, Policy, Refusal, Veto
 from grantflow._ports import Clock, Store, Work
-from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot
+from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, damage
 from grantflow._transition import Draft
 from grantflow.errors import (
     ConfigurationError,
@@ -80,6 +80,12 @@ class Core:
             except Quarantined as error:
                 await self._set_aside(load, str(error))
                 raise
+            except (ValueError, TypeError, LookupError) as error:
+                why = await self._damage(load)
+                if why is None:
+                    raise
+                await self._set_aside(load, why)
+                raise Quarantined(why) from error
             else:
                 for hook in self.after_commit:
                     hook(change)
@@ -92,6 +98,10 @@ class Core:
         row = snapshot.installation
         if row is not None and not row.quarantined:
             await self.store.quarantine(row.pk, why, self.now())
+
+    async def _damage(self, load: Load) -> str | None:
+        row = (await self.store.load(load)).installation
+        return None if row is None else damage(row)
 
     async def app(self, key: str) -> tuple[AppRow, App]:
         """A registered app; raises NotFound."""

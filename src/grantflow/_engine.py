@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 
 from grantflow import _journey, _send, _sweep
 from grantflow._app import AppKind
@@ -307,7 +308,8 @@ class Engine(Inspection):
         if not change.transitions:
             return await self._replayed(load, asked, change)
         assert isinstance(change.result, Snapshot)
-        return Sent(self._seen(change.result), change.transitions[-1].version, change.transitions[-1].target)
+        last = change.transitions[-1]
+        return Sent(last.version, last.target, partial(self._seen, change.result, self._core.now()))
 
     def _needs_directory(self, actor: Actor) -> bool:
         return self._core.directory is not None and actor.kind not in (
@@ -323,7 +325,8 @@ class Engine(Inspection):
         if first.event != asked.event:
             msg = f"the idempotency key was already used for {first.event}"
             raise Conflict(msg, hint="use a fresh key for every event")
-        return Sent(await self._view(load), version, first.target, replayed=True)
+        current = await self._view(load)
+        return Sent(version, first.target, lambda: current, replayed=True)
 
     async def suspend(self, installation: str, *, actor: Actor, reason: str) -> Installation:
         """Stop the app for one installation without touching its grant."""

@@ -207,14 +207,14 @@ class Inspection:
     async def _view(self, load: Load) -> Installation:
         return self._seen(await self._snapshot(load))
 
-    def _seen(self, found: Snapshot) -> Installation:
+    def _seen(self, found: Snapshot, now: Instant | None = None) -> Installation:
         assert found.app is not None
         definition = self._core.definition(found.app.kind)
-        return view(found, definition, self._core.settings, self._core.now())
+        return view(found, definition, self._core.settings, self._core.now() if now is None else now)
 
     async def _listed(self, row: Listed, now: Instant) -> Installation:
         due = row.installation.due_at
-        if due is not None and due <= now and not row.installation.quarantined:
+        if isinstance(due, int) and due <= now and not row.installation.quarantined:
             return await self._view(Load(installation=row.installation.public_id))
         return view_listed(row, self._core.definition(row.app.kind), now)
 

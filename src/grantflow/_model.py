@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from grantflow._secret import Secret
 from grantflow_machines import Actor, Instant
@@ -275,14 +276,19 @@ class TransitionRecord:
     idempotency_key: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sent:
     """What `send` did; `replayed` when the idempotency key had done it before."""
 
-    installation: Installation
     version: int
     target: str
+    see: Callable[[], Installation] = field(repr=False, compare=False)
     replayed: bool = False
+
+    @cached_property
+    def installation(self) -> Installation:
+        """The installation as the event left it; built when it is asked for."""
+        return self.see()
 
 
 @dataclass(frozen=True, slots=True)

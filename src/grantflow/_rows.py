@@ -282,6 +282,8 @@ class Change:
     installation: InstallationRow | None = None
     expected_version: int | None = None
     """None inserts the installation; a number is compared and swapped."""
+    whole: bool = False
+    """More than the move itself changed: columns beside state, reason, versions and clocks are written too."""
     touched: bool = False
     """The row is written though nothing was recorded: a renewal moved its deadline."""
     before: str | None = None
@@ -312,3 +314,31 @@ def subject_of(kind: str, account: str, subject_id: str | None) -> tuple[str, st
     """(subject kind, subject id) of an installation: an account-level one belongs to the account itself."""
     subject_kind = _SUBJECT_KINDS.get(kind, "user")
     return subject_kind, account if subject_kind == "account" or subject_id is None else subject_id
+
+
+_WHOLE = ("version", "generation", "created_at", "entered_at", "updated_at")
+_MAYBE = ("due_at", "deadline_at", "suspended_at")
+_TEXTS = ("state", "granted", "account", "subject_id")
+
+
+def damage(row: InstallationRow) -> str | None:
+    """What makes a stored row unreadable, or None; looked for only after something failed or the row is set aside."""
+    numbers = [name for name in _WHOLE if type(getattr(row, name)) is not int]
+    numbers += [name for name in _MAYBE if not isinstance(getattr(row, name), int | None)]
+    bad = numbers + [name for name in _TEXTS if not isinstance(getattr(row, name), str)]
+    if row.suspended_by is not None and row.suspended_by not in set(ActorKind):
+        bad.append("suspended_by")
+    return f"the row cannot be read: {', '.join(bad)}" if bad else None
+
+
+def mended(row: InstallationRow) -> InstallationRow:
+    """A row that can be shown: what cannot be read is left out."""
+    for name in _WHOLE:
+        if type(getattr(row, name)) is not int:
+            setattr(row, name, 0)
+    for name in _MAYBE:
+        if not isinstance(getattr(row, name), int | None):
+            setattr(row, name, None)
+    for name in _TEXTS:
+        setattr(row, name, str(getattr(row, name)))
+    return row

@@ -262,6 +262,7 @@ class Draft:
             self.change.void_consents = True
         if Effect.REVOKE_TOKENS in effects:
             self._row.grant_revoked = True
+            self.change.whole = True
         if Effect.SUSPEND in effects or Effect.UNSUSPEND in effects:
             self._suspend(facts, reason, on=Effect.SUSPEND in effects)
 
@@ -282,6 +283,7 @@ class Draft:
         for other in self.open_attempts():
             self.close(other, (rule.outcome or SUPERSEDED) if other is attempt else SUPERSEDED)
         row.generation += 1
+        self.change.whole = True
         issue.tokens.generation = row.generation
         for credential in issue.credentials:
             credential.generation = row.generation
@@ -296,6 +298,7 @@ class Draft:
 
     def _suspend(self, facts: Facts, reason: str | None, *, on: bool) -> None:
         row = self._row
+        self.change.whole = True
         row.suspended_by = facts.actor.kind.value if on else None
         row.suspended_at = self.at if on else None
         row.suspended_why = reason if on else None
@@ -304,11 +307,12 @@ class Draft:
         row, grant = self._row, self.definition.states[target].grant
         before = self.definition.states[source].grant
         if grant is Grant.NONE:
+            row.reason = None
             if before is not Grant.NONE or self.snapshot.tokens is not None:
-                self.change.wipe_tokens = True
+                self.change.whole = self.change.wipe_tokens = True
                 self.change.tokens = None
                 self.snapshot.tokens = None
-            row.deadline_at, row.granted, row.reason, row.grant_revoked = None, "", None, False
+                row.deadline_at, row.granted, row.grant_revoked = None, "", False
         elif grant is Grant.LIVE:
             row.reason = None
         elif rule.reason is not None:

@@ -8,9 +8,9 @@ from grantflow._compile import Definition
 from grantflow._config import Settings
 from grantflow._model import AppAccount, Guidance, Installation, Prompt, Suspension
 from grantflow._ports import Listed
-from grantflow._rows import AppRow, InstallationRow, ParentRow, Snapshot
+from grantflow._rows import AppRow, InstallationRow, ParentRow, Snapshot, damage, mended
 from grantflow._transition import Draft
-from grantflow.errors import ConfigurationError
+from grantflow.errors import ConfigurationError, Quarantined
 from grantflow_machines import Actor, Facts, Grant, Instant
 
 _WHY = {
@@ -71,6 +71,10 @@ def view(snapshot: Snapshot, definition: Definition, settings: Settings, now: In
     row, app_row = snapshot.installation, snapshot.app
     assert row is not None
     assert app_row is not None
+    why = damage(row)
+    if why is not None:
+        row = mended(row)
+        row.quarantined, snapshot.quarantined = True, snapshot.quarantined or why
     stored, version, reason, entered = row.state, row.version, row.reason, row.entered_at
     open_attempts = sum(attempt.outcome is None for attempt in snapshot.attempts)
     state = effective(snapshot, definition, settings, now)
@@ -83,6 +87,9 @@ def view(snapshot: Snapshot, definition: Definition, settings: Settings, now: In
 def view_listed(listed: Listed, definition: Definition, now: Instant) -> Installation:
     """One row of a list that has nothing due."""
     row = listed.installation
+    if damage(row) is not None:
+        row = mended(row)
+        row.quarantined = True
     return _build(listed, definition, now, (row.state, row.state, row.version, row.reason, row.entered_at), None)
 
 
@@ -156,7 +163,9 @@ def guidance(
     account: str | None,
     is_account_admin: bool,
 ) -> Guidance:
-    """What to tell one viewer. Source: S-04, S-33, S-34."""
+    """What to tell one viewer; raises Quarantined for a row set aside. Source: S-04, S-33, S-34."""
+    if installation is not None and installation.quarantined is not None:
+        raise Quarantined(installation.quarantined)
     state = installation.state if installation is not None else definition.initial
     info = definition.states[state]
     where_account = installation.account if installation is not None else account

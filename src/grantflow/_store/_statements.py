@@ -77,6 +77,14 @@ UPDATE_INSTALLATION = _update(
     guard=("version",),
 )
 """Compare-and-swap: the version seen is the last parameter."""
+_MOVE = ("state", "reason", "version", "due_at", "fingerprint", "entered_at", "updated_at", "forced")
+MOVE_INSTALLATION = _update(
+    _tables.Installation,
+    _rows.InstallationRow,
+    frozen=tuple(name for name in columns(_rows.InstallationRow) if name not in ("pk", *_MOVE)),
+    guard=("version",),
+)
+"""The same for a plain move: indexes over columns that did not change are left alone."""
 INSERT_ATTEMPT = _insert(_tables.Attempt, _rows.AttemptRow)
 UPDATE_ATTEMPT = _update(_tables.Attempt, _rows.AttemptRow, frozen=("public_id", "app_pk", "created_at"), guard=())
 INSERT_TRANSITION = _insert(_tables.Transition, _rows.TransitionRow)

@@ -35,6 +35,7 @@ class Writer:
         self._waiting: deque[_Waiting] = deque()
         self._scheduled = False
         self._closed = False
+        self._alone = True
         self.commits = 0
         self.hops = 0
 
@@ -50,10 +51,15 @@ class Writer:
             self._aio._tx.put_nowait((None, self._drain))  # noqa: SLF001 - one function, one hop; pinned and tested
         return await future
 
+    def undisturbed(self) -> bool:
+        """Whether the job at hand keeps nobody waiting; asked on the writer's thread."""
+        return self._alone and not self._waiting
+
     def _drain(self) -> None:
         self._scheduled = False
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            self._alone = len(batch) == 1
             outcomes = self._commit(batch)
             self.hops += 1
             with suppress(RuntimeError):  # the loop is gone: nobody waits any more

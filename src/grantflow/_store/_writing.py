@@ -67,8 +67,9 @@ def _installation(conn: sqlite3.Connection, change: Change, row: InstallationRow
         for notice in change.notices:
             notice.installation_pk = row.pk
     else:
-        values = (*sql.UPDATE_INSTALLATION.values(row), change.expected_version)
-        if conn.execute(sql.UPDATE_INSTALLATION.sql, values).rowcount != 1:
+        update = sql.UPDATE_INSTALLATION if change.whole or change.touched else sql.MOVE_INSTALLATION
+        values = (*update.values(row), change.expected_version)
+        if conn.execute(update.sql, values).rowcount != 1:
             raise Conflict
     if change.before != row.state:
         counts[row.app_pk, row.state] += 1
@@ -108,8 +109,8 @@ def write_chunk(conn: sqlite3.Connection, changes: list[Change], counts: Counts)
             write(conn, change, counts)
     if not plain:
         return
-    values = [(*sql.UPDATE_INSTALLATION.values(change.installation), change.expected_version) for change in plain]
-    if conn.executemany(sql.UPDATE_INSTALLATION.sql, values).rowcount != len(plain):
+    values = [(*sql.MOVE_INSTALLATION.values(change.installation), change.expected_version) for change in plain]
+    if conn.executemany(sql.MOVE_INSTALLATION.sql, values).rowcount != len(plain):
         raise Conflict
     _many(conn, sql.INSERT_TRANSITION, _flat(change.transitions for change in plain))
     attempts = _flat(change.changed_attempts for change in plain)
@@ -158,6 +159,8 @@ def _is_plain(change: Change) -> bool:
         and not change.new_attempts
         and not change.consents
         and change.tokens is None
+        and not change.whole
+        and not change.touched
     )
 
 

@@ -38,6 +38,8 @@ from grantflow_machines import Instant
 
 T = TypeVar("T")
 _READERS = 2
+_LONG_CHUNK = 500
+"""Rows of a chunk that may go on beyond its budget while nobody waits."""
 _PREFIX = "sqlite:///"
 
 
@@ -110,7 +112,7 @@ class SqliteStore:
 
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
         """See Store.sweep_chunk."""
-        done: ChunkDone = await self.writer.run(_chunk_job(pks, now, work, budget))
+        done: ChunkDone = await self.writer.run(_chunk_job(pks, now, work, budget, self.writer.undisturbed))
         return done
 
     async def close_lapsed_attempts(self, now: Instant, outcome: str) -> int:
@@ -257,7 +259,7 @@ def _prepare(
         return {name: str(conn.execute(f"PRAGMA {name}").fetchone()[0]) for name in names}
 
 
-def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float) -> Job:
+def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undisturbed: Callable[[], bool]) -> Job:
     careful = False
 
     def job(conn: sqlite3.Connection, counts: Counts) -> ChunkDone:
@@ -267,7 +269,8 @@ def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float) -> J
         changes: list[Change] = []
         skipped = quarantined = taken = 0
         for pk in pks:
-            if taken and time.perf_counter() > until:
+            over = taken and time.perf_counter() > until
+            if over and (taken >= _LONG_CHUNK or not undisturbed()):
                 break
             taken += 1
             try:
