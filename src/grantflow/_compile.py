@@ -64,13 +64,15 @@ class Definition:
     events: dict[str, EventRule]
     cells: dict[tuple[str, str], Cell]
     timers: tuple[Timer, ...]
-    due_events: dict[TimerKind, str]
     entry_points: dict[str, str]
     chart: type[LifecycleChart]
 
     def timer(self, kind: TimerKind) -> str | None:
         """The event that is due when the instant of this kind has passed."""
-        return self.due_events.get(kind)
+        for timer in self.timers:  # a handful at most, and asked for every row of a sweep
+            if timer.kind is kind:
+                return timer.event
+        return None
 
     def waits(self, state: str, kind: TimerKind) -> bool:
         """Whether this state has an arrow for the timer of this kind."""
@@ -141,7 +143,6 @@ def compile_chart(chart: type[LifecycleChart]) -> Definition:
         events=events,
         cells=cells,
         timers=timers,
-        due_events={timer.kind: timer.event for timer in reversed(timers)},
         entry_points=dict(chart.entry_points),
         chart=chart,
     )

@@ -77,7 +77,9 @@ class Store(Protocol):
         ...
 
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
-        """Run `work` over rows still due at `now`, in order, for at most about `budget` seconds, one commit.
+        """Run `work` over rows still due at `now`, in order, for about `budget` seconds, one commit.
+
+        While nobody else waits the chunk may go on, up to a few hundred rows.
 
         A row that cannot be understood is quarantined and the others go on; a row whose `work` raises is skipped.
         """

@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +30,8 @@ def grantflow(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     for name in [name for name in os.environ if name.startswith("GRANTFLOW_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GRANTFLOW_DATABASE", str(fleet.path))
-    monkeypatch.setenv("LOGNAME", "olga")
+    monkeypatch.setenv("LOGNAME", "somebody-else")  # whoever may set it is not believed
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_name="olga"))
 
     def run(*arguments: object) -> Answer:
         capsys.readouterr()

@@ -70,14 +70,20 @@ def test_an_answer_before_the_commit_is_found(folder: Path) -> None:
     assert any("acknowledged" in why for why in broken)
 
 
+_UNGUARDED = (
+    '    where = " AND ".join(f"{name}=?" for name in ("pk", *guard))',
+    '    where = "pk=?"',
+)
+
+
 def test_stale_writers_are_refused_and_an_unguarded_update_is_found(folder: Path) -> None:
     assert outcome(RACE, folder / "sound.db") == (0, [])
-    env = planted(folder, "_store/_statements.py", '    guard=("version",),', "    guard=(),")
+    env = planted(folder, "_store/_statements.py", *_UNGUARDED)
     file = folder / "src" / "grantflow" / "_store" / "_writing.py"
     text = file.read_text(encoding="utf-8")
-    values = "(*sql.UPDATE_INSTALLATION.values(row), change.expected_version)"
+    values = "(*update.values(row), change.expected_version)"
     assert text.count(values) == 1
-    file.write_text(text.replace(values, "sql.UPDATE_INSTALLATION.values(row)"), encoding="utf-8")
+    file.write_text(text.replace(values, "update.values(row)"), encoding="utf-8")
     status, broken = outcome(RACE, folder / "planted.db", env=env)
     assert status == 1
     assert any("overwritten" in why for why in broken)

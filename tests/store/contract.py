@@ -221,9 +221,17 @@ class SweepContract:
     async def test_the_budget_ends_a_chunk_but_one_row_is_always_taken(self, store: Store) -> None:
         app = await new_app(store)
         pks = [(await new_installation(store, app, f"i{n}", due=NOW)).pk for n in range(3)]
+        waits = asyncio.create_task(store.close_lapsed_attempts(NOW, "expired"))
         done = await store.sweep_chunk(pks, NOW, moving("over"), -1)
+        await waits
         assert len(done.changes) == 1
         assert list(done.left) == pks[1:]
+
+    async def test_a_chunk_goes_on_while_nobody_waits(self, store: Store) -> None:
+        app = await new_app(store)
+        pks = [(await new_installation(store, app, f"i{n}", due=NOW)).pk for n in range(3)]
+        done = await store.sweep_chunk(pks, NOW, moving("over"), -1)
+        assert (len(done.changes), list(done.left)) == (3, [])
 
     async def test_a_row_that_cannot_be_understood_is_set_aside_and_the_others_go_on(self, store: Store) -> None:
         app = await new_app(store)

@@ -57,7 +57,7 @@ def send(
         return 0 if told.allowed else REFUSED
     sent = run.engine(work)
     if json:
-        _out.as_json(sent)
+        _out.as_json({**_out.plain(sent), "installation": _out.plain(sent.installation)})
     else:
         print(f"{sent.installation.id} is {_out.state(sent.target)}, version {sent.version}")
     if sent.replayed:
