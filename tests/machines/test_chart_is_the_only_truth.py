@@ -27,6 +27,15 @@ VIEWS: dict[str, list[str]] = {
     "table": ["-c", "print(table(CHARTS['agent']))"],
     "diagram": ["-c", "print(mermaid(CHARTS['agent']))"],
     "readme": ["-c", "print(readme())"],
+    "command line": ["-c", "from grantflow.cli import main; main(['machines', 'show', 'agent'])"],
+    "console": [
+        "-c",
+        "from grantflow import definitions\n"
+        "from grantflow_tui._chart import draw\n"
+        "from grantflow_tui._look import Look\n"
+        f"for line in draw(definitions()['agent'], {SOURCE!r}, Look(definitions())).plain.splitlines():\n"
+        f"    print({SOURCE!r} + line)",
+    ],
     "refusal": ["-c", f"print(decide(compile_chart(CHARTS['agent']), {SOURCE!r}, {EVENT!r}, FACTS))"],
 }
 FINGERPRINTS = ["-c", "print(*(compile_chart(chart).fingerprint for chart in CHARTS.values()), sep=NEWLINE)"]

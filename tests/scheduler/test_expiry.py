@@ -56,7 +56,7 @@ async def test_twenty_grants_end_on_time_once_each_and_none_early() -> None:
         engine.subscribe(lambda notice: told(notice) if notice.name == "installation.expired" else None)
         async with ExpiryScheduler(engine, interval=timedelta(seconds=30)):
             for number, agent in enumerate(agents):
-                app = sample_app("agent", key=f"app-{number}", lifetime=short_lived(1.0 + number * 0.1))
+                app = sample_app("agent", key=f"app-{number}", lifetime=short_lived(1.0 + number * 0.4))
                 await engine.apps.register(app)
                 await engine.apps.install(app.key, "acme", actor=ANN)
                 await authorize(engine, app.key, "acme", actor=agent)
