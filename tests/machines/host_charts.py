@@ -73,8 +73,7 @@ class ApprovedInstallation(InstallationGuards, LifecycleChart):
         role="by_approver",
     )
     attempt_expired: Event = event(
-        consented.to(unauthorized, cond="attempt_lapsed")
-        | pending_approval.to(unauthorized, cond="attempt_lapsed"),
+        consented.to(unauthorized, cond="attempt_lapsed") | pending_approval.to(unauthorized, cond="attempt_lapsed"),
         says="Nobody came in time.",
         role="by_clock",
     )

@@ -30,11 +30,13 @@ VIEWS: dict[str, list[str]] = {
     "command line": ["-c", "from grantflow.cli import main; main(['machines', 'show', 'agent'])"],
     "console": [
         "-c",
-        "from grantflow import definitions\n"
-        "from grantflow_tui._chart import draw\n"
-        "from grantflow_tui._look import Look\n"
-        f"for line in draw(definitions()['agent'], {SOURCE!r}, Look(definitions())).plain.splitlines():\n"
-        f"    print({SOURCE!r} + line)",
+        (
+            "from grantflow import definitions\n"
+            "from grantflow_tui._chart import draw\n"
+            "from grantflow_tui._look import Look\n"
+            f"for line in draw(definitions()['agent'], {SOURCE!r}, Look(definitions())).plain.splitlines():\n"
+            f"    print({SOURCE!r} + line)"
+        ),
     ],
     "refusal": ["-c", f"print(decide(compile_chart(CHARTS['agent']), {SOURCE!r}, {EVENT!r}, FACTS))"],
 }

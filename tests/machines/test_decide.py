@@ -46,9 +46,7 @@ def test_a_live_grant_does_not_expire_before_its_deadline(agent: Definition) -> 
     deadline = NOW + 1
     assert decide(agent, "active", "expire", situation(SYSTEM, deadline=deadline)) == Refused(
         why="the grant is still live",
-        obstacles=(
-            Obstacle("deadline_passed", "the grant is still live", is_role=False, available_at=deadline),
-        ),
+        obstacles=(Obstacle("deadline_passed", "the grant is still live", is_role=False, available_at=deadline),),
         available_at=deadline,
     )
 

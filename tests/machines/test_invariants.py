@@ -29,10 +29,7 @@ def definition(request: pytest.FixtureRequest) -> Definition:
 
 def without(definition: Definition, gone: Callable[[str, str, str], bool]) -> Definition:
     """The table without the arrows (source, event, target) that are gone."""
-    kept = {
-        key: tuple(one for one in cell if not gone(*key, one.target))
-        for key, cell in definition.cells.items()
-    }
+    kept = {key: tuple(one for one in cell if not gone(*key, one.target)) for key, cell in definition.cells.items()}
     return replace(definition, cells={key: cell for key, cell in kept.items() if cell})
 
 

@@ -74,9 +74,7 @@ def without_the_role(cell: Cell) -> Cell:
 
 def role_last(cell: Cell) -> Cell:
     first = cell[0]
-    turned = replace(
-        first, guards=(*first.guards[1:], first.guards[0]), names=(*first.names[1:], first.names[0])
-    )
+    turned = replace(first, guards=(*first.guards[1:], first.guards[0]), names=(*first.names[1:], first.names[0]))
     return (turned, *cell[1:])
 
 
@@ -137,9 +135,7 @@ def test_a_guard_the_chart_does_not_have_is_found(definition: Definition) -> Non
 def test_a_missing_and_an_invented_cell_are_found(definition: Definition) -> None:
     missing = {key: cell for key, cell in definition.cells.items() if key != DIES}
     invented = ("uninstalled", "authorize")
-    proof = prove(
-        replace(definition, cells=missing | {invented: definition.cells["unauthorized", "authorize"]})
-    )
+    proof = prove(replace(definition, cells=missing | {invented: definition.cells["unauthorized", "authorize"]}))
     assert {found.where for found in proof.mismatches} == {"expire in active", "authorize in uninstalled"}
     said = {(found.chart, found.table) for found in proof.mismatches if found.where.endswith("uninstalled")}
     assert ("refused", "goes to unauthorized after by_owner") in said
@@ -175,9 +171,7 @@ def test_a_final_state_that_is_none_is_found(definition: Definition) -> None:
         ("atomic_configuration_update", False),
     ],
 )
-def test_a_chart_with_an_unsafe_flag_is_found(
-    flag: str, unsafe: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chart_with_an_unsafe_flag_is_found(flag: str, unsafe: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApprovedInstallation, flag, unsafe)
     found = prove(compile_chart(ApprovedInstallation)).mismatches
     assert Mismatch(flag, str(unsafe), f"must be {not unsafe}") in found
@@ -239,10 +233,7 @@ class Meddling(LifecycleChart):
 def test_a_hook_that_changes_the_verdict_is_found() -> None:
     found = prove(compile_chart(Meddling)).mismatches
     assert [str(one) for one in found] == [
-        (
-            "go in here: chart raises LookupError('no') after anybody, "
-            "table goes to there after anybody (anybody yes)"
-        )
+        ("go in here: chart raises LookupError('no') after anybody, table goes to there after anybody (anybody yes)")
     ]
 
 

@@ -12,9 +12,7 @@ README = Path(__file__).resolve().parents[2] / "machines" / "README.md"
 
 
 def test_the_readme_is_the_generated_one() -> None:
-    assert README.read_text(encoding="utf-8") == readme(), (
-        "run: grantflow machines readme > machines/README.md"
-    )
+    assert README.read_text(encoding="utf-8") == readme(), "run: grantflow machines readme > machines/README.md"
 
 
 def test_the_readme_names_every_state_event_and_kind() -> None:
