@@ -23,7 +23,7 @@ from grantflow.errors import (
     PermissionDenied,
     Quarantined,
 )
-from grantflow_machines import Actor, ActorKind, Facts, Instant, LifecycleChart
+from grantflow_machines import Actor, ActorKind, Effect, Facts, Instant, LifecycleChart
 
 _PEOPLE = (ActorKind.ADMIN, ActorKind.AGENT, ActorKind.USER)
 
@@ -53,6 +53,11 @@ class Core:
             msg = f"no chart is registered for apps of kind {kind!r}"
             raise ConfigurationError(msg)
         return compile_chart(chart)
+
+    def looks_at_consents(self, event: str) -> bool:
+        """Whether an event of any chart asks what was consented before; the others need not read it."""
+        rules = (self.definition(kind).events.get(event) for kind in self.charts)
+        return any(rule is not None and Effect.RECORD_CONSENT in rule.effects for rule in rules)
 
     def draft(self, snapshot: Snapshot, *, run_id: str | None = None, settle: bool = True) -> Draft:
         """A transaction in the making, on the effective state: what is due happens first.

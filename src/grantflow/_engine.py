@@ -291,14 +291,14 @@ class Engine(Inspection):
             PermissionDenied: the host's policy says no.
             Conflict: somebody else changed the row first, again and again.
         """
-        load = target_of(installation, account, subject, label)
+        asked = _send.Asked(event, actor, payload or {}, reason, idempotency_key)
+        target = target_of(installation, account, subject, label)
         load = Load(
-            installation=load.installation,
-            natural=load.natural,
-            consents_of=actor,
+            installation=target.installation,
+            natural=target.natural,
+            consents_of=actor if self._core.looks_at_consents(event) else None,
             idempotency_key=idempotency_key,
         )
-        asked = _send.Asked(event, actor, payload or {}, reason, idempotency_key)
         if self._core.policy is not None or self._core.veto is not None or self._needs_directory(actor):
             found = await self._snapshot(load)
             await self._prepare(asked, found)
