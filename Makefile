@@ -13,6 +13,9 @@ PYTHON ?= $(shell for p in $(NEWEST_FIRST); do \
 # What `make quick` runs: decisions, proof and the engine's behaviour, within a minute.
 QUICK_TESTS := tests/engine $(wildcard tests/machines/test_[cdit]*.py)
 
+# Tests, and the examples in docstrings.
+TESTED := tests src machines tui scheduler
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick check lint format types imports test test-long bench clean
 
@@ -45,10 +48,10 @@ imports: $(VENV)/.dev ## who may import whom
 	$(BIN)/lint-imports --no-logo
 
 test: $(VENV)/.dev ## the tests
-	$(BIN)/pytest -q -m "not slow" $(ARGS)
+	$(BIN)/pytest -q -m "not slow" --doctest-modules $(TESTED) $(ARGS)
 
 test-long: $(VENV)/.dev ## the tests, the slow ones included
-	$(BIN)/pytest -q $(ARGS)
+	$(BIN)/pytest -q --doctest-modules $(TESTED) $(ARGS)
 
 bench: $(VENV)/.dev ## measure beside a raw baseline; ARGS picks benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
