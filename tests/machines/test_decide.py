@@ -221,5 +221,5 @@ def test_garbage_is_refused_and_never_raises(state: str, event: str) -> None:
     else:
         assert isinstance(decision, Refused)
         assert decision.obstacles == ()
-        assert repr(event) in decision.why or event in AGENT.events
+        assert repr(event[:80]) in decision.why or event in AGENT.events
         assert decision.nearest is None or decision.nearest in AGENT.events
