@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from grantflow._app import App
 from grantflow._core import Core
@@ -21,7 +21,7 @@ _PAGE = 200
 class Apps:
     """Apps and their accounts; reached as `engine.apps`."""
 
-    def __init__(self, core: Core, remove_children: Callable[[str, str, Actor], object]) -> None:
+    def __init__(self, core: Core, remove_children: Callable[[str, str, Actor], Awaitable[int]]) -> None:
         self._core = core
         self._remove_children = remove_children
 
@@ -135,9 +135,7 @@ class Apps:
             row.removed_at = self._core.now()
 
         done = await self._change(app, account, actor, "uninstall", work)
-        waiting = self._remove_children(app, account, Actor.system())
-        if hasattr(waiting, "__await__"):
-            await waiting
+        await self._remove_children(app, account, Actor.system())
         return done
 
     async def hold(self, app: str, *, actor: Actor, reason: str) -> None:

@@ -109,7 +109,7 @@ async def begin(
         expires_at=now + span(core.settings.attempt_lifetime),
     )
     if account is None:
-        change = await core.transact(Load(app=app_row.key), lambda _: Change(new_attempts=[row]))
+        await core.transact(Load(app=app_row.key), lambda _: Change(new_attempts=[row]))
         return attempt_view(row, app, None, cookie)
 
     def work(snapshot: Snapshot) -> Change:

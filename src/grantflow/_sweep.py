@@ -13,12 +13,12 @@ from grantflow._core import Core
 from grantflow._ids import new_id
 from grantflow._model import Held, SweepReport
 from grantflow._rows import Change, Snapshot
+from grantflow._transition import SUPERSEDED
 from grantflow.errors import TransitionRefused
-from grantflow_machines import Instant
+from grantflow_machines import Instant, TimerKind
 
 _READ = 20_000
 _CHUNK = 2_000
-EXPIRED = "expired"
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ async def sweep(
     aside = {name: pk for pk, name, _ in await core.store.due_by_app(now)} if held else {}
     waiting = {aside[entry.app] for entry in held if entry.app in aside}
     total = _Total()
-    total.attempts += await core.store.close_lapsed_attempts(now, EXPIRED)
+    total.attempts += await core.store.close_lapsed_attempts(now, _lapsed_outcome(core))
     left = limit
     while left is None or left > 0:
         asked = _READ if left is None else min(_READ, left)
@@ -129,6 +129,16 @@ async def sweep(
         seconds=seconds,
         next_due_at=maybe_datetime(upcoming),
     )
+
+
+def _lapsed_outcome(core: Core) -> str:
+    """What the charts call an attempt whose time ran out; one that has no row yet is closed by the same word."""
+    for kind in core.charts:
+        definition = core.definition(kind)
+        event = definition.timer(TimerKind.ATTEMPT)
+        if event is not None and (outcome := definition.events[event].outcome) is not None:
+            return outcome
+    return SUPERSEDED
 
 
 @dataclass(slots=True)

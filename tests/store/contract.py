@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections import Counter
 
 import pytest
@@ -221,9 +222,18 @@ class SweepContract:
     async def test_the_budget_ends_a_chunk_but_one_row_is_always_taken(self, store: Store) -> None:
         app = await new_app(store)
         pks = [(await new_installation(store, app, f"i{n}", due=NOW)).pk for n in range(3)]
-        waits = asyncio.create_task(store.close_lapsed_attempts(NOW, "expired"))
-        done = await store.sweep_chunk(pks, NOW, moving("over"), -1)
-        await waits
+        somebody_waits, move_on = threading.Event(), moving("over")
+
+        def work(found: Snapshot) -> Change:
+            assert somebody_waits.wait(10)
+            return move_on(found)
+
+        chunk = asyncio.create_task(store.sweep_chunk(pks, NOW, work, -1))
+        await asyncio.sleep(0)
+        other = asyncio.create_task(store.close_lapsed_attempts(NOW, "expired"))
+        await asyncio.sleep(0)
+        somebody_waits.set()
+        done, _ = await asyncio.gather(chunk, other)
         assert len(done.changes) == 1
         assert list(done.left) == pks[1:]
 

@@ -19,7 +19,6 @@ import pytest
 from grantflow import Settings
 from grantflow._rows import Load
 from grantflow._store import open_store
-from grantflow._store._lock import needs_lock
 from grantflow.errors import DatabaseBusy
 from tests.store.builders import NOW, moving, new_app, new_installation
 
@@ -92,7 +91,13 @@ async def test_four_processes_write_one_file(tmp_path: Path) -> None:
         conn.close()
 
 
-@pytest.mark.skipif(not needs_lock(), reason="this SQLite writes safely without the lock")
+@pytest.fixture
+def locking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is taken whatever SQLite runs here."""
+    monkeypatch.setattr("grantflow._store.sqlite.needs_lock", lambda: True)
+
+
+@pytest.mark.usefixtures("locking")
 async def test_a_write_waits_for_the_lock_of_another_process_and_then_gives_up(tmp_path: Path) -> None:
     file = tmp_path / "g.db"
     store = await open_store(f"sqlite:///{file}", BUSY, NOW)
@@ -112,7 +117,7 @@ async def test_a_write_waits_for_the_lock_of_another_process_and_then_gives_up(t
         await store.close()
 
 
-@pytest.mark.skipif(not needs_lock(), reason="this SQLite writes safely without the lock")
+@pytest.mark.usefixtures("locking")
 async def test_opening_and_closing_take_the_lock_too(tmp_path: Path) -> None:
     file = tmp_path / "g.db"
     with worker("holds", file) as process:

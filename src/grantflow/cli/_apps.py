@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -68,25 +68,21 @@ def register(
 
 def hold(ctx: typer.Context, app: Key, reason: Why) -> None:
     """Stop an app everywhere; installations are not touched. Operators only."""
-    run = Run.of(ctx)
-    run.existing()
-    actor = run.operator()
-
-    async def work(engine: Engine) -> None:
-        await engine.apps.hold(app, actor=actor, reason=reason)
-
-    run.engine(work)
+    _switch(Run.of(ctx), "hold", app, reason)
     say(f"{_out.clean(app)} is on hold")
 
 
 def release(ctx: typer.Context, app: Key, reason: Why) -> None:
     """Let a held app work again. Operators only."""
-    run = Run.of(ctx)
+    _switch(Run.of(ctx), "release", app, reason)
+    say(f"{_out.clean(app)} works again")
+
+
+def _switch(run: Run, verb: Literal["hold", "release"], app: str, reason: str) -> None:
     run.existing()
     actor = run.operator()
 
     async def work(engine: Engine) -> None:
-        await engine.apps.release(app, actor=actor, reason=reason)
+        await (engine.apps.hold if verb == "hold" else engine.apps.release)(app, actor=actor, reason=reason)
 
     run.engine(work)
-    say(f"{_out.clean(app)} works again")
