@@ -10,11 +10,12 @@ from grantflow import errors
 from grantflow.errors import GrantflowError
 
 if TYPE_CHECKING:
-    from grantflow._app import App, AppKind, Lifetime, LifetimePolicy, Version
+    from grantflow._app import App, AppKind, ClientAuth, CountsFrom, Lifetime, LifetimePolicy, Server, Version
     from grantflow._clock import SystemClock
     from grantflow._config import Settings
     from grantflow._engine import Engine
     from grantflow._filter import help_rows
+    from grantflow._held import AccessToken, Completed, Granted, Incident, NoticeName, Reported, TokenHealth
     from grantflow._ids import new_pkce
     from grantflow._keys import KeyRing
     from grantflow._machines import Definition, Proof, definitions, prove, waiting
@@ -48,13 +49,16 @@ if TYPE_CHECKING:
         Window,
         WindowAccount,
     )
-    from grantflow._ops import DatabaseCheck, SweepPreview
+    from grantflow._ops import DatabaseCheck, Outbox, Probe, SweepPreview
+    from grantflow._ports import Carrier, HttpRequest, HttpResponse
     from grantflow._secret import Secret
+    from grantflow._tokens import RenewalReport
     from grantflow_machines import Actor, ActorKind
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AccessToken",
     "Account",
     "Actor",
     "ActorKind",
@@ -63,38 +67,53 @@ __all__ = [
     "AppKind",
     "Attempt",
     "Authenticated",
+    "Carrier",
+    "ClientAuth",
     "ClientCredentials",
+    "Completed",
     "ConsentForm",
     "Counts",
+    "CountsFrom",
     "DatabaseCheck",
     "Definition",
     "Engine",
     "Explanation",
+    "Granted",
     "GrantflowError",
     "Guidance",
     "Held",
+    "HttpRequest",
+    "HttpResponse",
+    "Incident",
     "Installation",
     "KeyRing",
     "Lifetime",
     "LifetimePolicy",
     "Matches",
     "Notice",
+    "NoticeName",
     "Obstacle",
     "OperatorAction",
+    "Outbox",
     "Page",
     "Plan",
     "PlannedMove",
+    "Probe",
     "Prompt",
     "Proof",
     "Refusal",
+    "RenewalReport",
+    "Reported",
     "Returned",
     "Secret",
     "Sent",
+    "Server",
     "Settings",
     "Suspension",
     "SweepPreview",
     "SweepReport",
     "SystemClock",
+    "TokenHealth",
     "Tokens",
     "TransitionRecord",
     "Version",
@@ -110,7 +129,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "grantflow._app": "App AppKind Lifetime LifetimePolicy Version",
+    "grantflow._app": "App AppKind ClientAuth CountsFrom Lifetime LifetimePolicy Server Version",
     "grantflow._clock": "SystemClock",
     "grantflow._config": "Settings",
     "grantflow._engine": "Engine",
@@ -118,14 +137,17 @@ _HOMES = {
     "grantflow._ids": "new_pkce",
     "grantflow._keys": "KeyRing",
     "grantflow._machines": "Definition Proof definitions prove waiting",
+    "grantflow._held": "AccessToken Completed Granted Incident NoticeName Reported TokenHealth",
     "grantflow._model": (
         "Account AppAccount Attempt Authenticated ClientCredentials ConsentForm Counts Explanation "
         "Guidance Held Installation Matches Notice Obstacle OperatorAction Page Plan PlannedMove "
         "Prompt Refusal Returned Sent Suspension SweepReport Tokens TransitionRecord Window "
         "WindowAccount"
     ),
-    "grantflow._ops": "DatabaseCheck SweepPreview",
+    "grantflow._ops": "DatabaseCheck Outbox Probe SweepPreview",
+    "grantflow._ports": "Carrier HttpRequest HttpResponse",
     "grantflow._secret": "Secret",
+    "grantflow._tokens": "RenewalReport",
     "grantflow_machines": "Actor ActorKind",
 }
 

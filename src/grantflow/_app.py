@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from grantflow._secret import Secret
 from grantflow.errors import ConfigurationError
 
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_RESERVED = {
+    "client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "request", "request_uri",
+    "response_mode", "response_type", "scope", "state",
+}  # fmt: skip
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 YEAR = timedelta(days=365)
 
@@ -40,9 +45,50 @@ class LifetimePolicy(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ClientAuth(StrEnum):
+    """How a client proves itself at a token endpoint (RFC 6749 §2.3.1, RFC 8414 §2)."""
+
+    BASIC = "client_secret_basic"
+    POST = "client_secret_post"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The foreign authorization server of an app in client mode; names as in RFC 8414 §2.
+
+    Endpoints are https, or http on loopback (RFC 6749 §3.1.2.1).
+    """
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str = ""
+    """Empty where the server offers none (RFC 7009)."""
+    auth_method: ClientAuth = ClientAuth.BASIC
+    sends_iss: bool = False
+    """The server announces `authorization_response_iss_parameter_supported`: a callback without `iss` is refused
+    (RFC 9207 §2.4)."""
+    pkce: bool = True
+    """Off only for servers that refuse the parameter (RFC 9700 §2.1.1)."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Further parameters of the authorization request, for example ("access_type", "offline")."""
+    resource: str = ""
+    """Resource indicator, sent with every request (RFC 8707)."""
+
+
+class CountsFrom(StrEnum):
+    """What the length of a lifetime counts from."""
+
+    ISSUE = "issue"
+    ACCESS = "access"
+    """The end of the access token issued with it."""
+    CONSENT = "consent"
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """How long a refresh token lives. Source: S-29.
+    """How long a refresh token lives, where its server announces nothing. Source: S-29.
 
     `fixed` counts from the first issue and renewal does not extend it; `sliding` starts again at every renewal;
     `none` never ends by time; `unknown` says that nobody knows, so nothing expires by the clock either.
@@ -50,13 +96,25 @@ class Lifetime:
 
     policy: LifetimePolicy = LifetimePolicy.FIXED
     length: timedelta = YEAR
+    counts_from: CountsFrom = CountsFrom.ISSUE
 
-    def deadline(self, first_issued: int, issued: int) -> int | None:
-        """Instant at which a refresh token dies, in microseconds; None where time does not kill it."""
+    def deadline(
+        self, first_issued: int, issued: int, *, access_ends: int | None = None, consented: int | None = None
+    ) -> int | None:
+        """Instant at which a refresh token dies, in microseconds; None where time does not kill it.
+
+        `first_issued` is when the grant began, `issued` when this token came; `access_ends` belongs to the access
+        token of a fixed policy's first answer or a sliding one's latest.
+        """
         length = self.length // timedelta(microseconds=1)
-        if self.policy is LifetimePolicy.FIXED:
-            return first_issued + length
-        return issued + length if self.policy is LifetimePolicy.SLIDING else None
+        if self.policy not in (LifetimePolicy.FIXED, LifetimePolicy.SLIDING):
+            return None
+        start = first_issued if self.policy is LifetimePolicy.FIXED else issued
+        if self.counts_from is CountsFrom.ACCESS and access_ends is not None:
+            start += max(0, access_ends - issued)
+        elif self.counts_from is CountsFrom.CONSENT and consented is not None:
+            start = consented
+        return start + length
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +163,14 @@ class App:
     require_pkce: bool = True
     lifetime: Lifetime = Lifetime()
     access_lifetime: timedelta = timedelta(minutes=30)
+    """Client mode: what is assumed where the server announces no `expires_in`."""
     authorize_url: str = ""
     """Where people go to authorize; `{app}`, `{account}`, `{installation}` are filled in."""
     mode: str = "host"
+    """`host`: grantflow is the authorization server's ledger; `client`: tokens come from the foreign `server`."""
+    server: Server | None = None
+    client_secret: Secret | None = field(default=None, repr=False, compare=False)
+    """Client mode: a secret to be sealed by `register`; it never appears in the app that is read back."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -117,6 +180,8 @@ class App:
     @property
     def public(self) -> bool:
         """Whether the client cannot keep a secret (RFC 6749 §2.1)."""
+        if self.server is not None:
+            return self.server.auth_method is ClientAuth.NONE
         return not self.secret_hashes
 
     @property
@@ -135,6 +200,8 @@ class App:
 
     def with_secret(self, secret: str) -> App:
         """The same app with one more client secret; the older of three is dropped (overlap of two)."""
+        if self.server is not None:
+            return replace(self, client_secret=Secret(secret))
         return replace(self, secret_hashes=(*self.secret_hashes, _digest(secret))[-2:])
 
     @classmethod
@@ -163,8 +230,13 @@ class App:
             lifetime = values.pop("lifetime", {})
             secret = values.pop("client_secret", None)
             values["lifetime"] = Lifetime(
-                LifetimePolicy(lifetime.get("policy", "fixed")), timedelta(days=lifetime.get("days", 365))
+                LifetimePolicy(lifetime.get("policy", "fixed")),
+                timedelta(days=lifetime.get("days", 365)),
+                CountsFrom(lifetime.get("counts_from", "issue")),
             )
+            values["server"] = _server(values.get("server"))
+            if secret and values["server"] is not None:
+                values["client_secret"], secret = Secret(str(secret)), None
             values["versions"] = tuple(
                 Version(
                     str(item["name"]),
@@ -190,10 +262,12 @@ class App:
 
     def to_document(self) -> str:
         """The JSON text the store keeps; canonical, so that equal apps have equal texts."""
-        data = asdict(self)
+        data = asdict(replace(self, client_secret=None))
+        del data["client_secret"]
         data["lifetime"] = {
             "policy": self.lifetime.policy.value,
             "days": self.lifetime.length / timedelta(days=1),
+            "counts_from": self.lifetime.counts_from.value,
         }
         data["access_minutes"] = data.pop("access_lifetime") / timedelta(minutes=1)
         return json.dumps(data, sort_keys=True)
@@ -207,6 +281,17 @@ class App:
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> App:
     return App.from_mapping(json.loads(text))
+
+
+def _server(data: Mapping[str, Any] | None) -> Server | None:
+    if data is None:
+        return None
+    values = dict(data)
+    values["auth_method"] = ClientAuth(values.get("auth_method", ClientAuth.BASIC.value))
+    extra = values.get("extra", ())
+    pairs = extra.items() if isinstance(extra, Mapping) else extra
+    values["extra"] = tuple((str(name), str(value)) for name, value in pairs)
+    return Server(**values)
 
 
 def _digest(secret: str) -> str:
@@ -224,7 +309,7 @@ def scope_text(scopes: frozenset[str] | tuple[str, ...]) -> str:
 
 
 def _check(app: App) -> None:
-    problems = [*_identity_problems(app), *_scope_problems(app), *_uri_problems(app)]
+    problems = [*_identity_problems(app), *_scope_problems(app), *_uri_problems(app), *_server_problems(app)]
     if problems:
         msg = f"malformed app {app.key!r}: " + "; ".join(problems)
         raise ConfigurationError(msg, hint="see examples/apps/ for a complete file")
@@ -236,8 +321,12 @@ def _identity_problems(app: App) -> list[str]:
         found.append("key must be [a-z0-9._-], at most 64 characters")
     if not isinstance(app.name, str) or not app.name.strip() or len(app.name) > 200:
         found.append("name must have 1 to 200 characters")
-    if app.mode != "host":
-        found.append("mode must be 'host': tokens of foreign servers are not supported yet")
+    if app.mode not in ("host", "client") or (app.mode == "client") != (app.server is not None):
+        found.append("mode is 'host', or 'client' with a [server]")
+    if app.server is not None and app.secret_hashes:
+        found.append("secret_hashes belong to host mode; a client needs the secret itself, as client_secret")
+    if app.server is None and app.client_secret is not None:
+        found.append("client_secret is sealed in client mode alone; host mode keeps hashes: use with_secret")
     if app.public and not app.require_pkce:
         found.append("a public client always needs PKCE (RFC 9700 §2.1.1)")
     if app.lifetime.length <= timedelta(0) or app.access_lifetime <= timedelta(0):
@@ -261,14 +350,33 @@ def _scope_problems(app: App) -> list[str]:
 
 def _uri_problems(app: App) -> list[str]:
     found = [] if app.redirect_uris else ["at least one redirect URI is needed"]
-    for uri in app.redirect_uris:
-        try:
-            parts = urlsplit(uri)
-            host = parts.hostname
-        except (ValueError, AttributeError, TypeError):
-            found.append(f"redirect URI {uri!r} cannot be read")
-            continue
-        secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
-        if not secure or not host or parts.fragment or "#" in uri:
-            found.append(f"redirect URI {uri!r} must be absolute, https (http on loopback), without a fragment")
+    return [*found, *(problem for uri in app.redirect_uris if (problem := _uri_problem("redirect URI", uri)))]
+
+
+def _uri_problem(what: str, uri: str) -> str | None:
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname
+    except (ValueError, AttributeError, TypeError):
+        return f"{what} {uri!r} cannot be read"
+    secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    if not secure or not host or parts.fragment or "#" in uri:
+        return f"{what} {uri!r} must be absolute, https (http on loopback), without a fragment"
+    return None
+
+
+def _server_problems(app: App) -> list[str]:
+    if app.server is None:
+        return []
+    server = app.server
+    named = {
+        "issuer": server.issuer,
+        "authorization_endpoint": server.authorization_endpoint,
+        "token_endpoint": server.token_endpoint,
+        **({"revocation_endpoint": server.revocation_endpoint} if server.revocation_endpoint else {}),
+    }
+    found = [problem for name, uri in named.items() if (problem := _uri_problem(name, uri))]
+    taken = {name for name, _ in server.extra} & _RESERVED
+    if taken:
+        found.append(f"extra parameters may not replace {', '.join(sorted(taken))}")
     return found

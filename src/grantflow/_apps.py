@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from grantflow._app import App
+from grantflow._app import App, Server
 from grantflow._core import Core
+from grantflow._foreign import add_secret, server_of
 from grantflow._ids import new_id
 from grantflow._journey import new_parent
 from grantflow._model import AppAccount
+from grantflow._oauth import metadata_request, read_metadata
 from grantflow._requests import checked_name
 from grantflow._rows import ActionRow, AppRow, Change, Load, ParentRow, Snapshot
+from grantflow._secret import Secret
 from grantflow._view import parent_view
-from grantflow.errors import BadInput, Conflict, NotFound, PermissionDenied, TransitionRefused
+from grantflow.errors import BadInput, ConfigurationError, Conflict, NotFound, PermissionDenied, TransitionRefused
 from grantflow_machines import Actor, ActorKind
 
 _PAGE = 200
+_MAX_SECRET = 4096
 
 
 class Apps:
@@ -31,15 +35,19 @@ class Apps:
         Raises:
             Conflict: the client id belongs to another app, or the kind would change under live installations.
         """
-        document = app.to_document()
+        document, secret = app.to_document(), app.client_secret
 
         def work(found: Snapshot) -> Change:
             row = found.app
             if row is None:
                 now = self._core.now()
-                return Change(app=AppRow(0, new_id(now), app.key, app.kind.value, app.client_id, document, 1))
+                row = AppRow(0, new_id(now), app.key, app.kind.value, app.client_id, document, 1)
+                if secret is not None:
+                    add_secret(self._core, row, secret, now)
+                return Change(app=row)
+            new_secret = secret is not None and add_secret(self._core, row, secret, self._core.now())
             if row.document == document:
-                return Change()
+                return Change(app=row) if new_secret else Change()
             if row.kind != app.kind.value:
                 msg = f"app {app.key!r} is registered as {row.kind}; its kind never changes"
                 raise BadInput(msg, hint="register it under another key")
@@ -54,6 +62,55 @@ class Apps:
         self._core.definition(app.kind.value)
         await self._core.transact(Load(app=app.key), work)
         return app
+
+    async def add_secret(self, app: str, secret: str, *, actor: Actor) -> None:
+        """One more client secret for a foreign server; two are valid while they overlap, the older of three goes.
+
+        An open incident is probed at once. Source: R-37 of the security rules.
+
+        Raises:
+            PermissionDenied: the actor is neither an operator nor the platform.
+            ConfigurationError: the app is in host mode, or a public client.
+            KeysMissing: nothing can be sealed.
+        """
+        if not isinstance(secret, str) or not 0 < len(secret) <= _MAX_SECRET:
+            msg = f"a client secret is a text of 1 to {_MAX_SECRET} characters"
+            raise BadInput(msg)
+        if actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+            msg = "only an operator or the platform changes a client secret"
+            raise PermissionDenied(msg)
+        await self._core.ask_policy(actor, "add-secret", None)
+
+        def work(found: Snapshot) -> Change:
+            if found.app is None:
+                msg = f"no app is called {app[:80]!r}"
+                raise NotFound(msg)
+            known = App.from_document(found.app.document)
+            server_of(known)
+            if known.public:
+                msg = f"{app} is a public client: it has no secret"
+                raise ConfigurationError(msg)
+            if not add_secret(self._core, found.app, Secret(secret), self._core.now()):
+                return Change()
+            found.app.revision += 1
+            change = Change(app=found.app, action=self._action(actor, "add-secret", app, None))
+            if found.incident is not None:
+                found.incident.probe_at = self._core.now()
+                change.incident = found.incident
+            return change
+
+        await self._core.transact(Load(app=app, foreign=True), work)
+
+    async def discover(self, issuer: str) -> Server:
+        """What a foreign server says of itself, for an app's `server` (RFC 8414).
+
+        Raises:
+            ConfigurationError: the issuer or its document is malformed, or the document names another issuer.
+            CarrierError: the server did not answer.
+        """
+        request = metadata_request(issuer)
+        assert self._core.carrier is not None
+        return read_metadata(issuer, await self._core.carrier(request))
 
     async def get(self, key: str) -> App:
         """A registered app; raises NotFound."""

@@ -22,6 +22,26 @@ class Settings:
     """How long the app has from the consent to the exchange."""
     directory_timeout: timedelta = timedelta(seconds=10)
     """How long the host's directory may take."""
+    http_timeout: timedelta = timedelta(seconds=10)
+    """How long one request to a foreign server may take."""
+    refresh_lease: timedelta = timedelta(seconds=30)
+    """How long one process may be at a renewal before another one takes over; longer than `http_timeout`."""
+    refresh_ahead: timedelta = timedelta(minutes=5)
+    """How long before its end an access token is renewed, at most …"""
+    refresh_ahead_share: float = 0.2
+    """… and as a share of its life."""
+    backoff_first: timedelta = timedelta(minutes=2)
+    """Wait after a first failed renewal; doubles …"""
+    backoff_longest: timedelta = timedelta(hours=1)
+    """… up to this."""
+    incident_count: int = 5
+    """An incident of an app: at least so many of its installations failed to renew …"""
+    incident_share: float = 0.2
+    """… which is at least this share of those that tried …"""
+    incident_window: timedelta = timedelta(minutes=15)
+    """… within this time."""
+    probe_first: timedelta = timedelta(minutes=1)
+    """Wait before an incident's first automatic probe; doubles up to `backoff_longest`."""
     max_open_attempts: int = 5
     """Open attempts per installation; the oldest is superseded by one more."""
     max_conflicts: int = 8
@@ -44,6 +64,12 @@ class Settings:
             "attempt_lifetime",
             "code_lifetime",
             "directory_timeout",
+            "http_timeout",
+            "refresh_ahead",
+            "backoff_first",
+            "backoff_longest",
+            "incident_window",
+            "probe_first",
             "chunk_budget",
             "busy_timeout",
         ):
@@ -53,6 +79,12 @@ class Settings:
         if not 0 <= self.brake_share <= 1:
             msg = "brake_share lies between 0 and 1"
             raise ConfigurationError(msg)
+        if not 0 < self.refresh_ahead_share < 1 or not 0 < self.incident_share <= 1 or self.incident_count < 1:
+            msg = "refresh_ahead_share and incident_share lie between 0 and 1, incident_count is at least 1"
+            raise ConfigurationError(msg)
+        if self.refresh_lease <= self.http_timeout:
+            msg = "refresh_lease must be longer than http_timeout"
+            raise ConfigurationError(msg, hint="else two processes renew one grant at once")
         if self.max_open_attempts < 1 or self.max_conflicts < 1:
             msg = "max_open_attempts and max_conflicts must be at least 1"
             raise ConfigurationError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,9 +11,10 @@ from grantflow._app import App, scope_set
 from grantflow._clock import to_instant
 from grantflow._compile import Definition, compile_chart
 from grantflow._config import Settings
+from grantflow._held import Identify
 from grantflow._keys import KeyRing
 from grantflow._model import Account, Directory, Installation, Policy, Refusal, Veto
-from grantflow._ports import Clock, Store, Work
+from grantflow._ports import Carrier, Clock, Store, Work
 from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, damage
 from grantflow._transition import Draft
 from grantflow.errors import (
@@ -40,6 +42,10 @@ class Core:
     directory: Directory | None = None
     policy: Policy | None = None
     veto: Veto | None = None
+    identify: Identify | None = None
+    carrier: Carrier | None = None
+    chance: Callable[[], float] = random.random
+    """Uniform in 0 … 1: the jitter of waits."""
     after_commit: list[Callable[[Change], None]] = field(default_factory=list)
 
     def now(self) -> Instant:

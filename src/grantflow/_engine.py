@@ -12,11 +12,14 @@ from functools import partial
 from grantflow import _journey, _send, _sweep
 from grantflow._app import AppKind
 from grantflow._apps import Apps
+from grantflow._callback import Doorman
+from grantflow._client import ClientMode
 from grantflow._clock import SystemClock, maybe_datetime, to_datetime
 from grantflow._config import Settings
 from grantflow._core import Core
 from grantflow._filter import quoted
-from grantflow._inspection import Inspection, subject_name, target_of
+from grantflow._held import Identify
+from grantflow._inspection import subject_name, target_of
 from grantflow._keys import KeyRing
 from grantflow._ledger import Ledger
 from grantflow._model import (
@@ -32,9 +35,12 @@ from grantflow._model import (
     Window,
 )
 from grantflow._notices import Courier, Subscriber
+from grantflow._oauth import HttpxCarrier
 from grantflow._ops import Ops
-from grantflow._ports import Clock
+from grantflow._ports import Carrier, Clock
+from grantflow._renewal import Renewals
 from grantflow._requests import checked_name
+from grantflow._revocations import Postman
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._store import open_store
 from grantflow.errors import Conflict, Quarantined, TransitionRefused
@@ -43,7 +49,7 @@ from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
 _log = logging.getLogger("grantflow")
 
 
-class Engine(Inspection):
+class Engine(ClientMode):
     """Installations and people. `engine.apps`, `engine.ledger` and `engine.ops` are its other doors.
 
     Verbs take an installation's id, or the natural key: app, `account=`, `subject=`, `label=`. Everything else is
@@ -54,12 +60,20 @@ class Engine(Inspection):
         self._core = core
         self._courier = courier
         self._brake = _sweep.Brake()
+        self._renewals = Renewals(core)
+        self._doorman = Doorman()
+        self._postman = Postman(core)
         self._earliest: Instant | None = None
         self._on_earlier: list[Callable[[datetime], None]] = []
         self.apps = Apps(core, self._remove_children)
         self.ledger = Ledger(core)
-        self.ops = Ops(core, self._brake)
-        core.after_commit.extend((courier.committed, self._brake.committed, self._committed))
+        self.ops = Ops(core, self._brake, self._renewals)
+        core.after_commit.extend((courier.committed, self._postman.committed, self._brake.committed, self._committed))
+
+    async def _close(self) -> None:
+        await self._renewals.close()
+        await self._postman.close()
+        await self._courier.close()
 
     @classmethod
     @asynccontextmanager
@@ -71,6 +85,8 @@ class Engine(Inspection):
         directory: Directory | None = None,
         policy: Policy | None = None,
         veto: Veto | None = None,
+        identify: Identify | None = None,
+        http: Carrier | None = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
         charts: Mapping[str, type[LifecycleChart]] | None = None,
@@ -84,6 +100,9 @@ class Engine(Inspection):
             policy: (actor, verb, installation) → True or a Refusal; may only forbid what the machine allows.
             veto: async (verb, app, account, actor) → a message, or None; asked before an admin's install, update
                 and uninstall.
+            identify: Client mode: async (App, Granted) → the stable id of whose grant it is at the foreign server;
+                without it identities are unverified, and shown as such.
+            http: Client mode: sends one request to a foreign server; grantflow's own by default.
             clock: Where time comes from; the machine's clock by default.
             settings: Spans and bounds.
             charts: App kind → chart, for a host's own lifecycle.
@@ -103,13 +122,19 @@ class Engine(Inspection):
             directory=directory,
             policy=policy,
             veto=veto,
+            identify=identify,
         )
+        own = HttpxCarrier(settings.http_timeout.total_seconds()) if http is None else None
+        core.carrier = http or own
         core.store = await open_store(database, settings, core.now())
-        courier = Courier(core)
+        courier = Courier(core)  # what follows cannot fail: nothing is left open
+        engine = cls(core, courier)
         try:
-            yield cls(core, courier)
+            yield engine
         finally:
-            await courier.close()
+            await engine._close()
+            if own is not None:
+                await own.close()
             await core.store.close()
 
     # -- people ---------------------------------------------------------------------------------
@@ -126,11 +151,14 @@ class Engine(Inspection):
         scope: str | None = None,
         state: str | None = None,
         code_challenge: str | None = None,
+        binding: bytes | None = None,
     ) -> Attempt:
         """Open an authorization window; needs no installation yet. Source: S-05, S-06.
 
         A live grant goes on working beside it. At most five attempts of an installation are open; the oldest is
-        superseded. With `account=` the account is fixed; without it the person picks one.
+        superseded. With `account=` the account is fixed; without it the person picks one. In client mode send the
+        person to `attempt.authorize_url` with `attempt.set_cookie`; `state` and PKCE are the engine's own, and
+        `binding=` (16 bytes or more of the host's own session) takes the place of the cookie.
 
         Raises:
             PermissionDenied: this actor may not authorize for this subject.
@@ -149,6 +177,7 @@ class Engine(Inspection):
             scope=scope,
             state=state,
             code_challenge=code_challenge,
+            binding=binding,
         )
 
     async def reauthorize(
@@ -161,6 +190,7 @@ class Engine(Inspection):
         scope: str | None = None,
         state: str | None = None,
         code_challenge: str | None = None,
+        binding: bytes | None = None,
     ) -> Attempt:
         """Open a window for an existing installation: only its own account can be chosen. Source: S-32, S-36.
 
@@ -176,6 +206,7 @@ class Engine(Inspection):
             scope=scope,
             state=state,
             code_challenge=code_challenge,
+            binding=binding,
         )
 
     async def window(self, attempt: str, *, actor: Actor) -> Window:

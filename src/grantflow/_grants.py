@@ -66,7 +66,7 @@ def _answer(installation: str, row: TokenRow, access: Secret, refresh: Secret) -
         access_token=access,
         refresh_token=refresh,
         scopes=tuple(sorted(scope_set(row.scopes))),
-        expires_at=to_datetime(row.access_expires_at),
+        expires_at=to_datetime(row.access_expires_at or 0),
         refresh_expires_at=maybe_datetime(row.refresh_expires_at),
         generation=row.generation,
     )

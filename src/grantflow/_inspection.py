@@ -10,7 +10,7 @@ from grantflow import _journey, _send
 from grantflow._app import App, AppKind
 from grantflow._clock import span, to_datetime
 from grantflow._core import Core
-from grantflow._filter import parse
+from grantflow._filter import parse, quoted
 from grantflow._model import Attempt, Counts, Explanation, Guidance, Installation, Matches, Page, TransitionRecord
 from grantflow._ports import Listed
 from grantflow._requests import checked_name
@@ -62,6 +62,22 @@ class Inspection:
         listing = await self._core.accounts_of(actor)
         here = any(known.id == current.account for known in listing)
         return here and (actor.kind is ActorKind.ADMIN or current.available)
+
+    async def only_one(self, app: str, subject: Actor | str, label: str = "default") -> str:
+        """The id of a subject's one installation of an app, whatever its account.
+
+        Raises NotFound, and BadInput where there are several: then the account must be named.
+        """
+        named = checked_name(subject_name(subject), "subject")
+        text = f"app={quoted(checked_name(app, 'app'))} subject={quoted(named)}"
+        found = [item for item in (await self.find(text, limit=50)).items if item.label == label]
+        if not found:
+            msg = "there is no such installation"
+            raise NotFound(msg)
+        if len(found) > 1:
+            msg = f"{named} has this app on several accounts"
+            raise BadInput(msg, hint="name the account: account=…")
+        return found[0].id
 
     async def find(self, filter: str = "", *, after: str | None = None, limit: int = 100, back: bool = False) -> Page:  # noqa: A002 - the field's word
         """Installations that match a filter, by keyset: no page number, no offset.

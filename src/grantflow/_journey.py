@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from grantflow._app import App, AppKind, scope_set, scope_text
 from grantflow._clock import span, to_datetime
 from grantflow._core import Core, facts_for
+from grantflow._foreign import Departure, depart
 from grantflow._ids import bucket_of, hashed, new_id, new_secret
 from grantflow._model import Account, Attempt, ConsentForm, Returned, Window, WindowAccount
-from grantflow._requests import checked_name, checked_request, with_query
+from grantflow._requests import checked_binding, checked_name, checked_request, with_query
 from grantflow._rows import (
     AppRow,
     AttemptRow,
@@ -46,6 +47,7 @@ async def begin(
     code_challenge: str | None = None,
     code_challenge_method: str = "S256",
     response_type: str = "code",
+    binding: bytes | None = None,
 ) -> Attempt:
     """Open an attempt, with or without an installation. See Engine.authorize."""
     checked_name(label, "label")
@@ -58,6 +60,8 @@ async def begin(
         subject = known.installation.subject_id
     app_row, app = await core.app(app_key)
     owner = _subject(app, actor, subject)
+    if app.server is not None and account is None:
+        account = _only_account(await core.listing(actor))
     parent = None
     if account is not None:
         checked_name(account, "account")
@@ -76,8 +80,11 @@ async def begin(
     listing = await core.listing(actor) if account is not None else ()
     _may_open(core, app, actor, owner, account, listing)
     now, cookie = core.now(), new_secret("gfb")
+    bound = cookie if binding is None else checked_binding(binding)
     public_id = new_id(now)
-    sealed = None
+    sealed, leaving = None, None
+    if app.server is not None:
+        leaving = depart(core, app, public_id, request.redirect_uri, request.scopes)
     if request.state is not None:
         sealed = core.keys.seal(request.state.encode("utf-8", "surrogatepass"), f"attempt/{public_id}/app_state")
     subject_kind, subject_id = subject_of(app.kind.value, account or "", owner)
@@ -93,7 +100,7 @@ async def begin(
         subject_kind=subject_kind,
         subject_id=subject_id,
         label=label,
-        account=None,
+        account=account if leaving is not None else None,
         entry_point=entry_point,
         app_version=version.name,
         requested=scope_text(request.scopes),
@@ -103,14 +110,18 @@ async def begin(
         app_state=sealed,
         code_hash=None,
         code_challenge=request.code_challenge,
-        binding_hash=hashed(cookie),
+        binding_hash=hashed(bound),
         family=None,
         created_at=now,
         expires_at=now + span(core.settings.attempt_lifetime),
+        state_hash=None if leaving is None else leaving.state_hash,
+        sealed=None if leaving is None else leaving.sealed,
+        issuer=None if leaving is None else leaving.issuer,
     )
+    shown = cookie if binding is None else None
     if account is None:
         await core.transact(Load(app=app_row.key), lambda _: Change(new_attempts=[row]))
-        return attempt_view(row, app, None, cookie)
+        return attempt_view(row, app, None, shown, leaving)
 
     def work(snapshot: Snapshot) -> Change:
         row.pk, row.installation_pk = 0, None  # run again after a lost race, it is still a new attempt
@@ -124,7 +135,11 @@ async def begin(
 
     change = await core.transact(Load(natural=(app_row.key, account, owner, label)), work)
     found = change.result if isinstance(change.result, str) else None
-    return attempt_view(row, app, found, cookie)
+    return attempt_view(row, app, found, shown, leaving)
+
+
+def _only_account(listing: Sequence[Account]) -> str | None:
+    return listing[0].id if len(listing) == 1 else None
 
 
 def adopt(draft: Draft, attempt: AttemptRow, actor: Actor, listing: Sequence[Account]) -> None:
@@ -154,7 +169,13 @@ def _may_open(
         raise PermissionDenied(answer.why if isinstance(answer, No) else None)
 
 
-def attempt_view(row: AttemptRow, app: App, installation: str | None, cookie: str | None = None) -> Attempt:
+def attempt_view(
+    row: AttemptRow,
+    app: App,
+    installation: str | None,
+    cookie: str | None = None,
+    leaving: Departure | None = None,
+) -> Attempt:
     """An attempt as callers see it."""
     template = app.authorize_url or _AUTHORIZE_PATH
     url = template.replace("{app}", app.key).replace("{account}", row.account or "")
@@ -167,8 +188,10 @@ def attempt_view(row: AttemptRow, app: App, installation: str | None, cookie: st
         installation=installation,
         account=row.account,
         expires_at=to_datetime(row.expires_at),
-        authorize_url=url,
+        authorize_url=url if leaving is None else leaving.url,
         outcome=row.outcome,
+        cookie_name="grantflow_attempt" if leaving is None else leaving.cookie_name,
+        cookie_secure=row.redirect_uri.startswith("https:"),
         cookie=None if cookie is None else Secret(cookie),
     )
 
@@ -272,9 +295,9 @@ async def select_account(core: Core, attempt_id: str, account: str, actor: Actor
         if attempt.installation_pk is None and not any(known.id == account for known in listing):
             msg = "the account is not among the person's accounts"
             raise TransitionRefused(msg)
-        parent = _parent_for(core, found, app, account)
+        parent = parent_for(core, found, app, account)
         _fit_version(app, attempt, found.parent)
-        draft = _row_for(core, found, app, attempt, account, actor, listing, parent)
+        draft = row_for(core, found, app, attempt, account, actor, listing, parent)
         draft.apply(
             "select_account",
             facts_for(draft, actor, listing, attempt=attempt, chosen=account),
@@ -298,7 +321,8 @@ def _fit_version(app: App, attempt: AttemptRow, parent: ParentRow | None) -> Non
     attempt.app_version = running.name
 
 
-def _parent_for(core: Core, found: Snapshot, app: App, account: str) -> ParentRow | None:
+def parent_for(core: Core, found: Snapshot, app: App, account: str) -> ParentRow | None:
+    """The parent that has to be written, or None where the app is on the account already."""
     parent = found.parent
     assert found.app is not None
     if parent is not None and parent.removed_at is None:
@@ -354,7 +378,7 @@ def new_row(core: Core, found: Snapshot, account: str, subject: str | None, labe
     return draft
 
 
-def _row_for(
+def row_for(
     core: Core,
     found: Snapshot,
     app: App,
@@ -364,6 +388,7 @@ def _row_for(
     listing: Sequence[Account],
     parent: ParentRow | None,
 ) -> Draft:
+    """The row of an attempt's account, found or made, with the attempt tied to it."""
     if found.installation is not None:
         draft = core.draft(found)
     else:
@@ -379,7 +404,10 @@ def _row_for(
 
 async def agree(core: Core, attempt_id: str, actor: Actor, scopes: Sequence[str] | None = None) -> Returned:
     """Consent; a code goes to the app. See Engine.agree."""
-    await load_attempt(core, attempt_id, actor)
+    opening = await load_attempt(core, attempt_id, actor)
+    if opening.attempt is not None and opening.attempt.state_hash is not None:
+        msg = "this person consents at the app's own authorization server"
+        raise TransitionRefused(msg, hint="send them to attempt.authorize_url; engine.complete takes the callback")
     listing = await core.accounts_of(actor)
     code = new_secret("gfc")
 

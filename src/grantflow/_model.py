@@ -105,10 +105,21 @@ class Attempt:
     installation: str | None
     account: str | None
     expires_at: datetime
-    authorize_url: str
+    authorize_url: str = field(repr=False)
+    """Where the person goes; in client mode it carries `state`, so it is not printed."""
     outcome: str | None = None
     cookie: Secret | None = field(default=None, repr=False)
-    """Binds the browser; set it HttpOnly, SameSite=Lax."""
+    """Binds the browser that starts to the one that comes back; None where the host passed its own `binding=`."""
+    cookie_name: str = "grantflow_attempt"
+    cookie_secure: bool = True
+    """False where the callback is plain http on loopback."""
+
+    @property
+    def set_cookie(self) -> str:
+        """The whole Set-Cookie header of the redirect to `authorize_url`: HttpOnly, SameSite=Lax, ten minutes."""
+        value = "" if self.cookie is None else self.cookie.value
+        secure = "; Secure" if self.cookie_secure else ""
+        return f"{self.cookie_name}={value}; Max-Age=600; Path=/; HttpOnly; SameSite=Lax{secure}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,13 +392,18 @@ class SweepReport:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that happened, told after the commit."""
+    """Something that happened, told after the commit, at least once.
+
+    `name` is a past tense: what the charts declare (`installation.expired` …) and a name of `NoticeName`.
+    """
 
     installation: str
+    """Empty for a notice about an app."""
     name: str
     version: int
     at: datetime
     body: dict[str, object]
+    app: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,9 @@ class Courier:
             self._again = False
             while pending := await self._core.store.pending_notices(_BATCH):
                 done = []
-                for pk, installation, row in pending:
-                    notice = Notice(installation, row.name, row.version, to_datetime(row.at), json.loads(row.body))
+                for pk, installation, app, row in pending:
+                    body = json.loads(row.body)
+                    notice = Notice(installation, row.name, row.version, to_datetime(row.at), body, app)
                     if not await self._tell(notice):
                         break
                     done.append(pk)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from grantflow import _journey, _sweep
-from grantflow._clock import to_datetime
+from grantflow import _journey, _sweep, _tokens
+from grantflow._app import App
+from grantflow._clock import maybe_datetime, to_datetime
 from grantflow._core import Core, facts_for
-from grantflow._model import Held, OperatorAction, Plan, PlannedMove, Returned
+from grantflow._held import Incident, NoticeName
+from grantflow._incidents import close_incident, incident_view
+from grantflow._model import Held, OperatorAction, Plan, PlannedMove, Prompt, Returned
 from grantflow._ports import Work
+from grantflow._renewal import Renewals
 from grantflow._requests import checked_name
 from grantflow._rows import ActionRow, Change, Load, Snapshot
 from grantflow._sweep import Brake
 from grantflow._transition import Draft
+from grantflow._view import guidance, installed_version, view
 from grantflow.errors import BadInput, NotFound, PermissionDenied, PlanOutdated, TransitionRefused
 from grantflow_machines import Actor, ActorKind, Effect
 
@@ -39,12 +45,33 @@ class DatabaseCheck:
     """Damage found; empty when there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a probe found: `renewed`, `dead`, `later`, `held`, `nothing` …, and the state after it."""
+
+    installation: str
+    outcome: str
+    why: str | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What waits after its commit: notices for subscribers, tokens to give back."""
+
+    notices: int
+    oldest_notice: datetime | None
+    revocations: int
+    oldest_revocation: datetime | None
+
+
 class Ops:
     """Operators' verbs; reached as `engine.ops`."""
 
-    def __init__(self, core: Core, brake: Brake) -> None:
+    def __init__(self, core: Core, brake: Brake, renewals: Renewals) -> None:
         self._core = core
         self._brake = brake
+        self._renewals = renewals
 
     async def preview_force(
         self, installation: str, *, to: str, actor: Actor, reason: str, without_side_effects: bool = False
@@ -144,6 +171,71 @@ class Ops:
         done = await _journey.give_up(self._core, attempt, actor, event="cancel", reason=reason)
         await self._record(actor, "cancel-attempt", attempt, reason, None, "applied", "")
         return done
+
+    async def probe(self, installation: str, *, actor: Actor, reason: str) -> Probe:
+        """Ask the foreign server whether a grant lives, by renewing it: through a hold, a wait, an incident or death.
+
+        A dead grant whose tokens are still held comes back to life where the server renews it. A live one is renewed.
+
+        Raises as `preview_force`; NotHeldHere for an app in host mode.
+        """
+        await self._allowed(actor, "probe", installation, reason)
+        ending = await _tokens.probe(self._core, self._renewals, installation, actor)
+        found = await self._core.store.load(Load(installation=installation))
+        state = "" if found.installation is None else found.installation.state
+        detail = ending.how.value if ending.why is None else f"{ending.how.value}: {ending.why}"
+        await self._record(actor, "probe", installation, reason, None, "applied", detail)
+        return Probe(installation, ending.how.value, ending.why, state)
+
+    async def remind(self, installation: str, *, actor: Actor, reason: str) -> None:
+        """Send the notice `installation.reminded` with the guidance for whoever can act; nothing else changes.
+
+        Raises as `preview_force`; TransitionRefused where nobody has anything to do.
+        """
+        await self._allowed(actor, "remind", installation, reason)
+
+        def work(found: Snapshot) -> Change:
+            draft = self._core.draft(found)
+            assert found.app is not None
+            app, definition = App.from_document(found.app.document), draft.definition
+            running, seen = (
+                installed_version(app, found.parent),
+                view(found, definition, self._core.settings, draft.at),
+            )
+            told = guidance(app, running, definition, seen, actor, account=None, is_account_admin=False)
+            if told.prompt is Prompt.NONE:
+                msg = f"nobody has to act: the installation is {seen.state}"
+                raise TransitionRefused(msg)
+            draft.notify(NoticeName.INSTALLATION_REMINDED.value, "remind", guidance=told.as_dict())
+            draft.change.action = self._row(actor, "remind", installation, reason, seen.version, "applied", "")
+            return draft.change
+
+        await self._core.transact(Load(installation=installation), work)
+
+    async def incidents(self, *, limit: int = 100, closed: bool = False) -> Sequence[Incident]:
+        """Incidents of apps, newest first; open ones alone unless `closed`."""
+        rows = await self._core.store.incidents(limit, closed=closed)
+        return [incident_view(app, row) for app, row in rows]
+
+    async def close_incident(self, app: str, *, actor: Actor, reason: str) -> None:
+        """End an app's open incident by hand: its renewals go on. Raises NotFound where none is open."""
+        await self._allowed(actor, "close-incident", app, reason)
+
+        def work(found: Snapshot) -> Change:
+            if found.app is None or found.incident is None:
+                msg = "no incident of this app is open"
+                raise NotFound(msg)
+            change = Change(action=self._row(actor, "close-incident", app, reason, None, "applied", ""))
+            close_incident(change, found.app, found.incident, self._core.now(), str(actor))
+            self._renewals.failures.forget(found.app.pk)
+            return change
+
+        await self._core.transact(Load(app=app, foreign=True), work)
+
+    async def outbox(self) -> Outbox:
+        """What waits to be told or given back, and since when."""
+        notice, notices, revocation, revocations = await self._core.store.outbox()
+        return Outbox(notices, maybe_datetime(notice), revocations, maybe_datetime(revocation))
 
     async def preview_sweep(self) -> SweepPreview:
         """What a sweep would do now, and what its brake would hold."""

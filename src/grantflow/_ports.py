@@ -1,9 +1,9 @@
-"""What the engine asks of the world: a store and a clock. Adapters promise what the docstrings say."""
+"""What the engine asks of the world: a store, a clock, a carrier. Adapters promise what the docstrings say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -13,10 +13,12 @@ from grantflow._rows import (
     AppRow,
     AttemptRow,
     Change,
+    IncidentRow,
     InstallationRow,
     Load,
     OutboxRow,
     ParentRow,
+    RevocationRow,
     Snapshot,
     TransitionRow,
 )
@@ -35,6 +37,33 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never step back."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request to a foreign authorization server; secrets travel in `headers` and `body` alone."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What came back; names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+Carrier = Callable[[HttpRequest], Awaitable[HttpResponse]]
+"""Sends one request, follows no redirect, and gives up after the engine's HTTP timeout.
+
+Raises NotSent when the connection was never made, so that the request may be sent again, and NoAnswer when it went
+out and nothing usable came back. Anything else it raises is taken for NoAnswer.
+"""
 
 
 @dataclass(slots=True)
@@ -145,8 +174,34 @@ class Store(Protocol):
         """Rows whose deadline lies in each span between two neighbouring edges; the last edge is excluded."""
         ...
 
-    async def pending_notices(self, limit: int) -> list[tuple[int, str, OutboxRow]]:
-        """Undelivered notices, oldest first: (key, installation id, row)."""
+    async def pending_notices(self, limit: int) -> list[tuple[int, str, str, OutboxRow]]:
+        """Undelivered notices, oldest first: (key, installation id or an empty text, app key, row)."""
+        ...
+
+    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
+        """(oldest undelivered notice, how many; oldest open revocation, how many)."""
+        ...
+
+    async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:
+        """Tokens to give back whose time has come, earliest first."""
+        ...
+
+    async def shared(self, row: RevocationRow) -> bool:
+        """Whether a live installation may hold the same grant upstream: one of the same app and identity, or, where
+        identities are unknown, of the same subject.
+        """
+        ...
+
+    async def refresh_due(self, now: Instant, limit: int) -> list[tuple[str, int]]:
+        """(installation id, app pk) of token sets to be renewed at `now`, earliest first; from an index."""
+        ...
+
+    async def next_refresh(self) -> Instant | None:
+        """The earliest instant a token set waits for."""
+        ...
+
+    async def incidents(self, limit: int, *, closed: bool) -> list[tuple[str, IncidentRow]]:
+        """(app key, incident), newest first; open ones alone unless `closed`."""
         ...
 
     async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:

@@ -41,6 +41,9 @@ def checked_request(
         InvalidRequest: redirect URI, response type, state or challenge is not in order; do not redirect.
         InvalidScope: a scope is not a registered one.
     """
+    if app.server is not None and (state is not None or code_challenge is not None):
+        msg = "in client mode state and PKCE are the engine's own"
+        raise InvalidRequest(msg)
     if response_type != "code":
         msg = "response_type must be 'code' (RFC 9700 §2.1.2)"
         raise InvalidRequest(msg)
@@ -52,7 +55,7 @@ def checked_request(
         msg = f"state has more than {MAX_STATE} characters"
         raise InvalidRequest(msg)
     if code_challenge is None:
-        if app.require_pkce:
+        if app.require_pkce and app.server is None:
             msg = "this app needs PKCE: send a code_challenge (RFC 7636)"
             raise InvalidRequest(msg, hint="grantflow.new_pkce() makes a verifier and its challenge")
     elif code_challenge_method != "S256" or not _CHALLENGE.fullmatch(code_challenge):
@@ -66,6 +69,18 @@ def checked_request(
         msg = f"{app.key} does not ask for: {named}" if unknown else "no scope is requested"
         raise InvalidScope(msg)
     return AuthorizationRequest(uri, asked, state, code_challenge)
+
+
+def checked_binding(binding: object) -> str:
+    """What binds a browser, from the host's own session: at least 16 bytes.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if not isinstance(binding, bytes) or len(binding) < 16:
+        msg = "binding must be at least 16 bytes from the session of this browser"
+        raise BadInput(msg)
+    return binding.hex()
 
 
 def checked_name(value: object, what: str) -> str:

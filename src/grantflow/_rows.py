@@ -25,6 +25,8 @@ class AppRow:
     held_by: str | None = None
     held_reason: str | None = None
     held_at: Instant | None = None
+    secrets: str = "[]"
+    """Client secrets for a foreign server, newest last: JSON list of [sealed, base64; since]."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,12 @@ class AttemptRow:
     expires_at: Instant
     outcome: str | None = None
     closed_at: Instant | None = None
+    state_hash: bytes | None = None
+    """Client mode: hash of the `state` that went out."""
+    state_used_at: Instant | None = None
+    sealed: bytes | None = None
+    """Client mode: PKCE verifier and nonce, as sealed JSON."""
+    issuer: str | None = None
 
     @property
     def actor(self) -> Actor:
@@ -148,9 +156,26 @@ class TokenRow:
     generation: int
     scopes: str
     issued_at: Instant
-    access_expires_at: Instant
+    access_expires_at: Instant | None
     refresh_expires_at: Instant | None
     authorization_expires_at: Instant | None
+    access_sealed: bytes | None = None
+    """Client mode: the tokens themselves, as ciphertext."""
+    refresh_sealed: bytes | None = None
+    consented_at: Instant | None = None
+    refresh_at: Instant | None = None
+    """When to renew, or to try again."""
+    lease: str | None = None
+    """Who is renewing, until `lease_until`."""
+    lease_until: Instant | None = None
+    in_flight_at: Instant | None = None
+    """A renewal of this generation went out and was not answered."""
+    failures: int = 0
+    failing: str | None = None
+    """Why the last renewals failed; one notice is sent each time it changes."""
+    forced_generation: int | None = None
+    """The generation that a 401 of the API brought about."""
+    unauthorized_at: Instant | None = None
 
 
 @dataclass(slots=True)
@@ -189,12 +214,51 @@ class TransitionRow:
 class OutboxRow:
     """One notice to deliver after the commit; `body` is JSON without secrets."""
 
-    installation_pk: int
+    installation_pk: int | None
+    """None for a notice about an app."""
     name: str
     version: int
     at: Instant
     body: str
     delivered_at: Instant | None = None
+    app_pk: int | None = None
+
+
+@dataclass(slots=True)
+class RevocationRow:
+    """One token to give back to a foreign server, as ciphertext; wiped when it is done (RFC 7009)."""
+
+    pk: int
+    app_pk: int
+    installation_pk: int
+    identity: str | None
+    subject_id: str
+    hint: str
+    sealed: bytes | None
+    place: str
+    """What the ciphertext is bound to."""
+    created_at: Instant
+    next_at: Instant | None
+    """When to try; None when it is over."""
+    tries: int = 0
+    outcome: str | None = None
+    done_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class IncidentRow:
+    """Something is wrong with an app, not with its installations; at most one is open per app."""
+
+    pk: int
+    public_id: str
+    app_pk: int
+    cause: str
+    detail: str
+    opened_at: Instant
+    probe_at: Instant
+    probes: int = 0
+    closed_at: Instant | None = None
+    closed_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -246,6 +310,10 @@ class Load:
     """With `attempt` or `app`: the account whose parent and installation are read too."""
     consents_of: Actor | None = None
     idempotency_key: str | None = None
+    state_hash: bytes | None = None
+    """The attempt of a callback."""
+    foreign: bool = False
+    """Read the app's open incident too."""
 
     def __post_init__(self) -> None:
         """Raise BadInput for a name that no database can look for."""
@@ -270,6 +338,8 @@ class Snapshot:
     tokens: TokenRow | None = None
     credential: CredentialRow | None = None
     approved: frozenset[str] = frozenset()
+    incident: IncidentRow | None = None
+    """The app's open incident, where `Load.foreign` asked for it."""
     replayed_version: int | None = None
     """Version that the same idempotency key has already written."""
     quarantined: str | None = None
@@ -295,12 +365,17 @@ class Change:
     void_consents: bool = False
     tokens: TokenRow | None = None
     wipe_tokens: bool = False
+    stop_renewal: bool = False
+    """The grant died: nothing is renewed ahead of time any more."""
     new_credentials: list[CredentialRow] = field(default_factory=list)
     spent_credential: bytes | None = None
     drop_credential: bytes | None = None
     drop_access_before: Instant | None = None
     """Access tokens that ended before this instant are forgotten."""
     notices: list[OutboxRow] = field(default_factory=list)
+    revocations: list[RevocationRow] = field(default_factory=list)
+    incident: IncidentRow | None = None
+    """A new one, or one that changed."""
     app: AppRow | None = None
     parent: ParentRow | None = None
     action: ActionRow | None = None

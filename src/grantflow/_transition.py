@@ -21,6 +21,7 @@ from grantflow._rows import (
     CredentialRow,
     InstallationRow,
     OutboxRow,
+    RevocationRow,
     Snapshot,
     TokenRow,
     TransitionRow,
@@ -148,9 +149,13 @@ class Draft:
         issue: Issue | None = None,
         reason: str | None = None,
         idempotency_key: str | None = None,
+        outcome: str | None = None,
         quiet: bool = False,
     ) -> Accepted:
         """Decide one event and, if it happens, move the row and note what follows.
+
+        `outcome` names how the attempt ended where the chart's own word is too wide; `quiet` has no effect outside:
+        no notice, nothing given back to a foreign server.
 
         Raises TransitionRefused, and then nothing of this event is in the change.
         """
@@ -164,12 +169,12 @@ class Draft:
         if verdict.target != source:
             row.state = verdict.target
             row.entered_at = self.at
-        self._effects(rule, attempt, opening, consent, issue, facts, reason)
-        self._grant(rule, source, verdict.target, reason, forced=Effect.FORCED in rule.effects)
+        self._effects(rule, attempt, opening, consent, issue, facts, reason, outcome or rule.outcome or SUPERSEDED)
+        self._grant(rule, source, verdict.target, reason, quiet=quiet)
         row.due_at = self.due()
         row.fingerprint = self.definition.fingerprint
         row.forced = Effect.FORCED in rule.effects
-        why = reason if reason is not None else rule.outcome or rule.reason
+        why = reason if reason is not None else outcome or rule.outcome or rule.reason
         self._record(event, source, verdict.target, facts.actor, why, idempotency_key, forced=row.forced)
         if rule.notice is not None and not quiet:
             self.notify(rule.notice, event)
@@ -237,6 +242,7 @@ class Draft:
         issue: Issue | None,
         facts: Facts,
         reason: str | None,
+        outcome: str,
     ) -> None:
         effects = rule.effects
         if Effect.OPEN_ATTEMPT in effects and opening is not None:
@@ -252,17 +258,18 @@ class Draft:
             if consent is not None:
                 self.change.consents.append(consent)
         if Effect.CLOSE_ATTEMPT in effects and attempt is not None:
-            self.close(attempt, rule.outcome or SUPERSEDED)
+            self.close(attempt, outcome)
         if Effect.REPLACE_TOKENS in effects and issue is not None:
             self._replace_tokens(issue, attempt, rule)
         if Effect.CLOSE_ALL_ATTEMPTS in effects:
             for other in self.open_attempts():
-                self.close(other, rule.outcome or SUPERSEDED)
+                self.close(other, outcome)
         if Effect.VOID_CONSENTS in effects:
             self.change.void_consents = True
         if Effect.REVOKE_TOKENS in effects:
             self._row.grant_revoked = True
             self.change.whole = True
+            self._forget_sealed()
         if Effect.SUSPEND in effects or Effect.UNSUSPEND in effects:
             self._suspend(facts, reason, on=Effect.SUSPEND in effects)
 
@@ -296,6 +303,27 @@ class Draft:
         row.grant_revoked = False
         row.identity = issue.identity or row.identity
 
+    def _forget_sealed(self) -> None:
+        """A revoked grant of a foreign server leaves no token behind."""
+        tokens = self.snapshot.tokens
+        if tokens is not None and tokens.access_sealed is not None:
+            tokens.access_sealed = tokens.refresh_sealed = tokens.refresh_at = None
+            self.change.tokens = tokens
+
+    def _give_back(self) -> None:
+        """Queue the wiped tokens for revocation; the refresh token speaks for both (RFC 7009 §2.1)."""
+        row, tokens = self._row, self.snapshot.tokens
+        sealed = None if tokens is None else tokens.refresh_sealed or tokens.access_sealed
+        if tokens is None or sealed is None:
+            return
+        which = "refresh" if tokens.refresh_sealed is not None else "access"
+        place = sealed_place(row.public_id, which)
+        self.change.revocations.append(
+            RevocationRow(
+                0, row.app_pk, row.pk, row.identity, row.subject_id, f"{which}_token", sealed, place, self.at, self.at
+            )
+        )
+
     def _suspend(self, facts: Facts, reason: str | None, *, on: bool) -> None:
         row = self._row
         self.change.whole = True
@@ -303,20 +331,29 @@ class Draft:
         row.suspended_at = self.at if on else None
         row.suspended_why = reason if on else None
 
-    def _grant(self, rule: EventRule, source: str, target: str, reason: str | None, *, forced: bool) -> None:
+    def _grant(self, rule: EventRule, source: str, target: str, reason: str | None, *, quiet: bool) -> None:
         row, grant = self._row, self.definition.states[target].grant
-        before = self.definition.states[source].grant
+        forced = Effect.FORCED in rule.effects
+        before, tokens = self.definition.states[source].grant, self.snapshot.tokens
         if grant is Grant.NONE:
             row.reason = None
-            if before is not Grant.NONE or self.snapshot.tokens is not None:
+            if before is not Grant.NONE or tokens is not None:
                 self.change.whole = self.change.wipe_tokens = True
+                if not quiet:
+                    self._give_back()
                 self.change.tokens = None
                 self.snapshot.tokens = None
+                row.identity = None
                 row.deadline_at, row.granted, row.grant_revoked = None, "", False
         elif grant is Grant.LIVE:
             row.reason = None
-        elif rule.reason is not None:
-            row.reason = rule.reason if forced else reason or rule.reason
+            if before is Grant.DEAD and tokens is not None and tokens.refresh_sealed is not None:
+                tokens.refresh_at, self.change.tokens = tokens.refresh_at or self.at, tokens
+        else:
+            if rule.reason is not None:
+                row.reason = rule.reason if forced else reason or rule.reason
+            if tokens is not None and tokens.refresh_at is not None:
+                tokens.refresh_at, self.change.stop_renewal = None, True
 
     def _record(
         self,
@@ -349,9 +386,20 @@ class Draft:
 
 
 def deadline_of(tokens: TokenRow) -> Instant | None:
-    """When a token set dies: the earlier of the refresh token's end and the authorization's."""
-    ends = [end for end in (tokens.refresh_expires_at, tokens.authorization_expires_at) if end is not None]
+    """When a token set dies: the earlier of the refresh token's end and the authorization's.
+
+    Without a refresh token the access token is all there is.
+    """
+    lasts = tokens.refresh_expires_at
+    if tokens.access_sealed is not None and tokens.refresh_sealed is None:
+        lasts = tokens.access_expires_at
+    ends = [end for end in (lasts, tokens.authorization_expires_at) if end is not None]
     return min(ends) if ends else None
+
+
+def sealed_place(installation_id: str, which: str) -> str:
+    """What a sealed token is bound to; it is the same place wherever the ciphertext goes."""
+    return f"token_set/{installation_id}/{which}"
 
 
 def refusal(event: str, state: str, verdict: Refused) -> TransitionRefused:

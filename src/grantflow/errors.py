@@ -7,6 +7,7 @@
     │   ├── KeysMissing
     │   └── SchemaMismatch
     ├── BadInput
+    │   ├── BadCallback
     │   ├── FilterSyntaxError
     │   └── InvalidRequest
     ├── NotFound
@@ -20,6 +21,11 @@
     ├── DirectoryUnavailable
     ├── NotHeldHere
     ├── SweepHeld
+    ├── CarrierError
+    │   ├── NotSent
+    │   └── NoAnswer
+    ├── TokenUnavailable
+    │   └── AppMisconfigured
     ├── Unauthorized
     │   └── ReauthorizationRequired
     ├── OAuthError
@@ -97,6 +103,18 @@ class FilterSyntaxError(BadInput):
         """The filter and a caret under the character that cannot be read, on two lines."""
         shown = "".join(char if char.isprintable() else " " for char in self.text)
         return f"{shown}\n{' ' * self.position}^"
+
+
+class BadCallback(BadInput):
+    """The callback does not belong to an open attempt of this browser; no row was changed (RFC 9700 §4.7)."""
+
+    code = "bad_callback"
+    hint = "start the authorization again from the app"
+
+    def __init__(self, message: str | None = None, *, why: str = "malformed") -> None:
+        super().__init__(message)
+        self.why = why
+        """One of `malformed unknown used expired browser issuer closed`; for logs and counters, not for people."""
 
 
 class InvalidRequest(BadInput):
@@ -179,6 +197,44 @@ class SweepHeld(GrantflowError):
 
     code = "sweep_held"
     hint = "look at the clock and at preview_sweep(), then release it with a reason"
+
+
+class CarrierError(GrantflowError):
+    """A request to a foreign authorization server did not come to an end."""
+
+    code = "carrier"
+    retryable = True
+
+
+class NotSent(CarrierError):
+    """The connection was never made: the server has seen nothing, and the request may be sent again."""
+
+    code = "not_sent"
+
+
+class NoAnswer(CarrierError):
+    """The request went out and no answer came: nobody knows whether the server carried it out."""
+
+    code = "no_answer"
+
+
+class TokenUnavailable(GrantflowError):
+    """The grant is alive, but no access token can be had at the moment; the installation did not change."""
+
+    code = "token_unavailable"
+    retryable = True
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which to ask again, when that is known."""
+
+
+class AppMisconfigured(TokenUnavailable):
+    """The authorization server refuses the app itself: an incident is open, and no installation was touched."""
+
+    code = "app_misconfigured"
+    hint = "look at client id, secret and endpoints of the app; `grantflow doctor` shows the incident"
 
 
 class Unauthorized(GrantflowError):

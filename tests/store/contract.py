@@ -179,7 +179,7 @@ class StoreContract:
         )
         assert [type(one) for one in done] == [Change, Conflict, Boom] * 3
         assert await store.counts() == [("crm", "active", 6), ("crm", "second", 3)]
-        assert [name for _, name, _ in await store.pending_notices(9)] == ["i0", "i3", "i6"]
+        assert [name for _, name, _, _ in await store.pending_notices(9)] == ["i0", "i3", "i6"]
 
     async def test_counters_are_exact_whatever_happens(self, store: Store) -> None:
         chance = random.Random(7)
@@ -351,9 +351,9 @@ class ReadingContract:
             await new_installation(store, app, name)
             await store.transact(Load(installation=name), moving("over", event=f"{name}-moved", notice=True))
         pending = await store.pending_notices(9)
-        assert [(name, row.name) for _, name, row in pending] == [("i1", "i1-moved"), ("i2", "i2-moved")]
+        assert [(name, row.name) for _, name, _, row in pending] == [("i1", "i1-moved"), ("i2", "i2-moved")]
         await store.settle_notices([pending[0][0]], NOW)
-        assert [name for _, name, _ in await store.pending_notices(9)] == ["i2"]
+        assert [name for _, name, _, _ in await store.pending_notices(9)] == ["i2"]
 
     async def test_actions_come_newest_first_below_a_key(self, store: Store) -> None:
         rows = [ActionRow(NOW, "op", True, verb, "t", "because", 3, "applied", "") for verb in "abc"]

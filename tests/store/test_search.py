@@ -306,7 +306,7 @@ def test_a_row_comes_with_its_app_its_parent_and_its_open_attempts(
     for pk, outcome in ((1, None), (2, None), (3, "cancelled")):
         values = {"pk": pk, "public_id": f"a{pk}", "installation_pk": row.pk, "outcome": outcome}
         insert_attempt = f"INSERT INTO grantflow_attempt VALUES ({', '.join('?' * len(columns))})"
-        blank = {"app_state": None, "code_hash": None, "binding_hash": None}
+        blank = {"app_state": None, "code_hash": None, "binding_hash": None, "state_hash": None}
         empty.execute(insert_attempt, [{**blank, **values}.get(name, 0) for name in columns])
     (full,) = _search.find(empty, parse("", NOW), NOW, None, 5, False)
     assert (full.parent, full.attempts) == (parent, 2)

@@ -96,6 +96,8 @@ PAIRS: list[tuple[type, type[_tables.Base], bool]] = [
     (_rows.CredentialRow, _tables.Credential, True),
     (_rows.TransitionRow, _tables.Transition, False),
     (_rows.OutboxRow, _tables.Outbox, False),
+    (_rows.RevocationRow, _tables.Revocation, True),
+    (_rows.IncidentRow, _tables.Incident, True),
     (_rows.ActionRow, _tables.OperatorAction, False),
     (_rows.QuarantineRow, _tables.Quarantine, True),
 ]

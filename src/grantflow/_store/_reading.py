@@ -11,6 +11,7 @@ from grantflow._rows import (
     AppRow,
     AttemptRow,
     CredentialRow,
+    IncidentRow,
     InstallationRow,
     Load,
     ParentRow,
@@ -55,6 +56,14 @@ def _attempts(text: str) -> list[AttemptRow]:
 
 def load(conn: sqlite3.Connection, what: Load) -> Snapshot:
     """Read what was asked for; parts that do not exist are None."""
+    found = _load(conn, what)
+    if what.foreign and found.app is not None:
+        row = conn.execute(sql.OPEN_INCIDENT, (found.app.pk,)).fetchone()
+        found.incident = None if row is None else IncidentRow(*row)
+    return found
+
+
+def _load(conn: sqlite3.Connection, what: Load) -> Snapshot:
     if what.installation is not None:
         found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_ID, (what.idempotency_key, what.installation)).fetchone())
         return _with_consents(conn, found or Snapshot(), what)
@@ -65,6 +74,9 @@ def load(conn: sqlite3.Connection, what: Load) -> Snapshot:
         return _with_consents(conn, _by_attempt(conn, row, what), what)
     if what.code_hash is not None:
         row = conn.execute(sql.SELECT_ATTEMPT_BY_CODE, (what.code_hash,)).fetchone()
+        return _with_consents(conn, _by_attempt(conn, row, what), what)
+    if what.state_hash is not None:
+        row = conn.execute(sql.SELECT_ATTEMPT_BY_STATE, (what.state_hash,)).fetchone()
         return _with_consents(conn, _by_attempt(conn, row, what), what)
     if what.credential is not None:
         return _by_credential(conn, what.credential)
@@ -111,13 +123,14 @@ def _by_attempt(conn: sqlite3.Connection, row: tuple[Any, ...] | None, what: Loa
         return found
     app_found = conn.execute(sql.SELECT_APP_BY_PK, (attempt.app_pk,)).fetchone()
     app = None if app_found is None else AppRow(*app_found)
-    if what.account is None or app is None:
+    account = what.account or attempt.account
+    if account is None or app is None:
         return Snapshot(app=app, attempt=attempt)
-    subject = subject_of(app.kind, what.account, attempt.subject_id)
-    values = (what.idempotency_key, app.pk, what.account, *subject, attempt.label)
+    subject = subject_of(app.kind, account, attempt.subject_id)
+    values = (what.idempotency_key, app.pk, account, *subject, attempt.label)
     known = snapshot_of(conn.execute(sql.SNAPSHOT_BY_NATURAL, values).fetchone())
     if known is None:
-        known = Snapshot(app=app, parent=parent_row(conn, app.pk, what.account))
+        known = Snapshot(app=app, parent=parent_row(conn, app.pk, account))
     known.attempt = attempt
     return known
 

@@ -99,6 +99,15 @@ INSERT_TOKENS = _insert(_tables.TokenSet, _rows.TokenRow)
 REPLACE_TOKENS = Statement(
     INSERT_TOKENS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1), INSERT_TOKENS.values
 )
+INSERT_REVOCATION = _insert(_tables.Revocation, _rows.RevocationRow)
+UPDATE_REVOCATION = _update(
+    _tables.Revocation,
+    _rows.RevocationRow,
+    frozen=("app_pk", "installation_pk", "identity", "subject_id", "hint", "place", "created_at"),
+    guard=(),
+)
+INSERT_INCIDENT = _insert(_tables.Incident, _rows.IncidentRow)
+UPDATE_INCIDENT = _update(_tables.Incident, _rows.IncidentRow, frozen=("public_id", "app_pk", "opened_at"), guard=())
 INSERT_CREDENTIAL = _insert(_tables.Credential, _rows.CredentialRow)
 INSERT_QUARANTINE = Statement(
     _insert(_tables.Quarantine, _rows.QuarantineRow).sql.replace("INSERT INTO", "INSERT OR IGNORE INTO", 1),
@@ -142,7 +151,7 @@ _attempt = table_of(_tables.Attempt).name
 _transition = table_of(_tables.Transition).name
 _quarantine = table_of(_tables.Quarantine).name
 
-_BLOBS = {"app_state", "code_hash", "binding_hash"}
+_BLOBS = {"app_state", "code_hash", "binding_hash", "state_hash", "sealed"}
 
 
 def listed(prefix: str, names: tuple[str, ...]) -> str:
@@ -177,6 +186,7 @@ SELECT_APPS = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a ORDER BY a.key"
 SELECT_PARENT = f"SELECT {listed('p', PARENT_COLUMNS)} FROM {_parent} p WHERE p.app_pk = ? AND p.account = ?"
 SELECT_ATTEMPT = f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.public_id = ?"
 SELECT_ATTEMPT_BY_CODE = f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.code_hash = ?"
+SELECT_ATTEMPT_BY_STATE = f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.state_hash = ?"
 SELECT_ATTEMPTS = (
     f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.installation_pk = ? ORDER BY x.pk DESC LIMIT ?"
 )
@@ -199,10 +209,40 @@ NEXT_DUE = f"SELECT min(due_at) FROM {_installation} WHERE due_at IS NOT NULL AN
 NEXT_LOOSE = f"SELECT min(expires_at) FROM {_attempt} WHERE installation_pk IS NULL AND outcome IS NULL"
 _outbox = table_of(_tables.Outbox).name
 PENDING = (
-    f"SELECT o.pk, i.public_id, {listed('o', columns(_rows.OutboxRow))} FROM {_outbox} o "
-    f"JOIN {_installation} i ON i.pk = o.installation_pk WHERE o.delivered_at IS NULL ORDER BY o.pk LIMIT ?"
+    f"SELECT o.pk, coalesce(i.public_id, ''), a.key, {listed('o', columns(_rows.OutboxRow))} FROM {_outbox} o "
+    f"LEFT JOIN {_installation} i ON i.pk = o.installation_pk "
+    f"LEFT JOIN {_app} a ON a.pk = coalesce(o.app_pk, i.app_pk) WHERE o.delivered_at IS NULL ORDER BY o.pk LIMIT ?"
 )
+OLDEST_NOTICE = f"SELECT min(at), count(*) FROM {_outbox} WHERE delivered_at IS NULL"
 DELIVERED = f"UPDATE {_outbox} SET delivered_at=? WHERE pk=?"
+STOP_RENEWAL = f"UPDATE {_token} SET refresh_at=NULL WHERE installation_pk=?"
+_revocation = table_of(_tables.Revocation).name
+_REVOCATION_COLUMNS = ", ".join(columns(_rows.RevocationRow))
+REVOCATIONS_DUE = (
+    f"SELECT {_REVOCATION_COLUMNS} FROM {_revocation} WHERE next_at IS NOT NULL AND next_at <= ? "
+    "ORDER BY next_at LIMIT ?"
+)
+REVOCATIONS_OPEN = f"SELECT min(created_at), count(*) FROM {_revocation} WHERE next_at IS NOT NULL"
+SHARED = (
+    f"SELECT EXISTS(SELECT 1 FROM {_installation} i JOIN {_token} t ON t.installation_pk = i.pk "
+    "WHERE i.app_pk = ?1 AND t.access_sealed IS NOT NULL AND i.reason IS NULL "
+    "AND (CASE WHEN ?2 IS NULL THEN i.identity IS NULL AND i.subject_id = ?3 ELSE i.identity = ?2 END))"
+)
+"""Whether a live installation, a later grant of the same one included, may hold the same grant upstream."""
+_incident = table_of(_tables.Incident).name
+_INCIDENT_COLUMNS = ", ".join(columns(_rows.IncidentRow))
+OPEN_INCIDENT = f"SELECT {_INCIDENT_COLUMNS} FROM {_incident} WHERE app_pk = ? AND closed_at IS NULL"
+INCIDENTS = (
+    f"SELECT a.key, {listed('n', columns(_rows.IncidentRow))} FROM {_incident} n JOIN {_app} a ON a.pk = n.app_pk "
+    "WHERE n.closed_at IS NULL OR ?1 ORDER BY n.pk DESC LIMIT ?2"
+)
+REFRESH_DUE = (
+    f"SELECT i.public_id, i.app_pk FROM {_token} t JOIN {_installation} i ON i.pk = t.installation_pk "
+    f"WHERE t.refresh_at IS NOT NULL AND t.refresh_at <= ?1 AND NOT i.quarantined AND i.app_pk NOT IN "
+    f"(SELECT app_pk FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1 "
+    f"UNION ALL SELECT pk FROM {_app} WHERE held_by IS NOT NULL) ORDER BY t.refresh_at LIMIT ?2"
+)
+NEXT_REFRESH = f"SELECT min(refresh_at) FROM {_token} WHERE refresh_at IS NOT NULL"
 _action = table_of(_tables.OperatorAction).name
 ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
 MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL WHERE pk=?"

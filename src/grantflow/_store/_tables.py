@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Base(SQLModel, registry=registry(metadata=MetaData())):
@@ -31,6 +31,10 @@ class Base(SQLModel, registry=registry(metadata=MetaData())):
 
 def _instant(*, optional: bool = False) -> Any:
     return Field(sa_type=BigInteger, nullable=optional)
+
+
+def _bytes() -> Any:
+    return Field(default=None, sa_type=LargeBinary, nullable=True)
 
 
 def _key() -> Any:
@@ -59,6 +63,7 @@ class App(Base, table=True):
     held_by: str | None
     held_reason: str | None
     held_at: int | None = _instant(optional=True)
+    secrets: str
 
 
 class Parent(Base, table=True):
@@ -110,6 +115,7 @@ class Installation(Base, table=True):
         Index("grantflow_installation_forced", "pk", sqlite_where=text("forced = 1")),
         Index("grantflow_installation_suspended", "pk", sqlite_where=text("suspended_by IS NOT NULL")),
         Index("grantflow_installation_quarantined", "pk", sqlite_where=text("quarantined = 1")),
+        Index("grantflow_installation_identity", "app_pk", "identity", sqlite_where=text("identity IS NOT NULL")),
         CheckConstraint("version > 0"),
     )
     pk: int | None = _key()
@@ -154,6 +160,7 @@ class Attempt(Base, table=True):
             sqlite_where=text("installation_pk IS NULL AND outcome IS NULL"),
         ),
         Index("grantflow_attempt_code", "code_hash", unique=True, sqlite_where=text("code_hash IS NOT NULL")),
+        Index("grantflow_attempt_state", "state_hash", unique=True, sqlite_where=text("state_hash IS NOT NULL")),
     )
     pk: int | None = _key()
     public_id: str = Field(unique=True)
@@ -182,6 +189,10 @@ class Attempt(Base, table=True):
     expires_at: int = _instant()
     outcome: str | None
     closed_at: int | None = _instant(optional=True)
+    state_hash: bytes | None = _bytes()
+    state_used_at: int | None = _instant(optional=True)
+    sealed: bytes | None = _bytes()
+    issuer: str | None
 
 
 class Consent(Base, table=True):
@@ -218,14 +229,28 @@ class TokenSet(Base, table=True):
     """One live or dead token set per installation."""
 
     __tablename__ = "grantflow_token_set"
+    __table_args__ = (
+        Index("grantflow_token_set_refresh", "refresh_at", sqlite_where=text("refresh_at IS NOT NULL")),
+    )
     installation_pk: int = Field(primary_key=True)
     family: str
     generation: int
     scopes: str
     issued_at: int = _instant()
-    access_expires_at: int = _instant()
+    access_expires_at: int | None = _instant(optional=True)
     refresh_expires_at: int | None = _instant(optional=True)
     authorization_expires_at: int | None = _instant(optional=True)
+    access_sealed: bytes | None = _bytes()
+    refresh_sealed: bytes | None = _bytes()
+    consented_at: int | None = _instant(optional=True)
+    refresh_at: int | None = _instant(optional=True)
+    lease: str | None
+    lease_until: int | None = _instant(optional=True)
+    in_flight_at: int | None = _instant(optional=True)
+    failures: int
+    failing: str | None
+    forced_generation: int | None
+    unauthorized_at: int | None = _instant(optional=True)
 
 
 class Credential(Base, table=True):
@@ -281,12 +306,52 @@ class Outbox(Base, table=True):
     __tablename__ = "grantflow_outbox"
     __table_args__ = (Index("grantflow_outbox_pending", "pk", sqlite_where=text("delivered_at IS NULL")),)
     pk: int | None = _key()
-    installation_pk: int
+    installation_pk: int | None
     name: str
     version: int
     at: int = _instant()
     body: str
     delivered_at: int | None = _instant(optional=True)
+    app_pk: int | None
+
+
+class Revocation(Base, table=True):
+    """Tokens to give back to foreign servers."""
+
+    __tablename__ = "grantflow_revocation"
+    __table_args__ = (Index("grantflow_revocation_due", "next_at", sqlite_where=text("next_at IS NOT NULL")),)
+    pk: int | None = _key()
+    app_pk: int
+    installation_pk: int
+    identity: str | None
+    subject_id: str
+    hint: str
+    sealed: bytes | None = _bytes()
+    place: str
+    created_at: int = _instant()
+    next_at: int | None = _instant(optional=True)
+    tries: int
+    outcome: str | None
+    done_at: int | None = _instant(optional=True)
+
+
+class Incident(Base, table=True):
+    """What is wrong with an app; one open at a time."""
+
+    __tablename__ = "grantflow_incident"
+    __table_args__ = (
+        Index("grantflow_incident_open", "app_pk", unique=True, sqlite_where=text("closed_at IS NULL")),
+    )
+    pk: int | None = _key()
+    public_id: str = Field(unique=True)
+    app_pk: int
+    cause: str
+    detail: str
+    opened_at: int = _instant()
+    probe_at: int = _instant()
+    probes: int
+    closed_at: int | None = _instant(optional=True)
+    closed_by: str | None
 
 
 class OperatorAction(Base, table=True):

@@ -34,6 +34,10 @@ def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
         conn.execute(sql.DROP_CREDENTIAL, (change.drop_credential,))
     if change.notices:
         _many(conn, sql.INSERT_OUTBOX, change.notices)
+    for revocation in change.revocations:
+        _put(conn, revocation, sql.INSERT_REVOCATION, sql.UPDATE_REVOCATION)
+    if change.incident is not None:
+        _put(conn, change.incident, sql.INSERT_INCIDENT, sql.UPDATE_INCIDENT)
     if change.action is not None:
         conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
 
@@ -66,6 +70,8 @@ def _installation(conn: sqlite3.Connection, change: Change, row: InstallationRow
             transition.installation_pk = row.pk
         for notice in change.notices:
             notice.installation_pk = row.pk
+        for revocation in change.revocations:
+            revocation.installation_pk = row.pk
     else:
         update = sql.UPDATE_INSTALLATION if change.whole or change.touched else sql.MOVE_INSTALLATION
         values = (*update.values(row), change.expected_version)
@@ -93,6 +99,8 @@ def _grant(conn: sqlite3.Connection, change: Change, row: InstallationRow) -> No
             raise Conflict
     if change.drop_access_before is not None:
         conn.execute(sql.DROP_ACCESS, (row.pk, change.drop_access_before))
+    if change.stop_renewal:
+        conn.execute(sql.STOP_RENEWAL, (row.pk,))
     if change.tokens is not None:
         change.tokens.installation_pk = row.pk
         conn.execute(sql.REPLACE_TOKENS.sql, sql.REPLACE_TOKENS.values(change.tokens))
@@ -113,6 +121,9 @@ def write_chunk(conn: sqlite3.Connection, changes: list[Change], counts: Counts)
     if conn.executemany(sql.MOVE_INSTALLATION.sql, values).rowcount != len(plain):
         raise Conflict
     _many(conn, sql.INSERT_TRANSITION, _flat(change.transitions for change in plain))
+    ended = [(change.installation.pk,) for change in plain if change.stop_renewal and change.installation]
+    if ended:
+        conn.executemany(sql.STOP_RENEWAL, ended)
     attempts = _flat(change.changed_attempts for change in plain)
     if attempts:
         _many(conn, sql.UPDATE_ATTEMPT, attempts)
@@ -161,6 +172,8 @@ def _is_plain(change: Change) -> bool:
         and change.tokens is None
         and not change.whole
         and not change.touched
+        and not change.revocations
+        and change.incident is None
     )
 
 

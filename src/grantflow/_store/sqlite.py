@@ -21,9 +21,11 @@ from grantflow._rows import (
     AppRow,
     AttemptRow,
     Change,
+    IncidentRow,
     Load,
     OutboxRow,
     ParentRow,
+    RevocationRow,
     Snapshot,
     TransitionRow,
 )
@@ -204,9 +206,36 @@ class SqliteStore:
         """See Store.horizon."""
         return await self._read(_search.horizon, edges)
 
-    async def pending_notices(self, limit: int) -> list[tuple[int, str, OutboxRow]]:
+    async def pending_notices(self, limit: int) -> list[tuple[int, str, str, OutboxRow]]:
         """See Store.pending_notices."""
-        return [(row[0], row[1], OutboxRow(*row[2:])) for row in await self._rows(sql.PENDING, limit)]
+        return [(row[0], row[1], row[2], OutboxRow(*row[3:])) for row in await self._rows(sql.PENDING, limit)]
+
+    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
+        """See Store.outbox."""
+        notices, revocations = await self._rows(sql.OLDEST_NOTICE), await self._rows(sql.REVOCATIONS_OPEN)
+        return (*notices[0], *revocations[0])
+
+    async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:
+        """See Store.due_revocations."""
+        return [RevocationRow(*row) for row in await self._rows(sql.REVOCATIONS_DUE, now, limit)]
+
+    async def shared(self, row: RevocationRow) -> bool:
+        """See Store.shared."""
+        values = (row.app_pk, row.identity, row.subject_id)
+        return bool((await self._rows(sql.SHARED, *values))[0][0])
+
+    async def refresh_due(self, now: Instant, limit: int) -> list[tuple[str, int]]:
+        """See Store.refresh_due."""
+        return [(str(name), int(app)) for name, app in await self._rows(sql.REFRESH_DUE, now, limit)]
+
+    async def next_refresh(self) -> Instant | None:
+        """See Store.next_refresh."""
+        found: Instant | None = (await self._rows(sql.NEXT_REFRESH))[0][0]
+        return found
+
+    async def incidents(self, limit: int, *, closed: bool) -> list[tuple[str, IncidentRow]]:
+        """See Store.incidents."""
+        return [(str(row[0]), IncidentRow(*row[1:])) for row in await self._rows(sql.INCIDENTS, closed, limit)]
 
     async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:
         """See Store.actions."""
