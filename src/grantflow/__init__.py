@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from grantflow._app import App, AppKind, ClientAuth, CountsFrom, Lifetime, LifetimePolicy, Server, Version
     from grantflow._clock import SystemClock
     from grantflow._config import Settings
+    from grantflow._doctor import Finding, Health
     from grantflow._engine import Engine
     from grantflow._filter import help_rows
     from grantflow._held import AccessToken, Completed, Granted, Incident, NoticeName, Reported, TokenHealth
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     )
     from grantflow._ops import DatabaseCheck, Outbox, Probe, SweepPreview
     from grantflow._ports import Carrier, HttpRequest, HttpResponse
+    from grantflow._rotation import KeyCheck, Rotation, Unreadable
     from grantflow._secret import Secret
     from grantflow._tokens import RenewalReport
     from grantflow_machines import Actor, ActorKind
@@ -78,14 +80,17 @@ __all__ = [
     "Definition",
     "Engine",
     "Explanation",
+    "Finding",
     "Granted",
     "GrantflowError",
     "Guidance",
+    "Health",
     "Held",
     "HttpRequest",
     "HttpResponse",
     "Incident",
     "Installation",
+    "KeyCheck",
     "KeyRing",
     "Lifetime",
     "LifetimePolicy",
@@ -105,6 +110,7 @@ __all__ = [
     "RenewalReport",
     "Reported",
     "Returned",
+    "Rotation",
     "Secret",
     "Sent",
     "Server",
@@ -116,6 +122,7 @@ __all__ = [
     "TokenHealth",
     "Tokens",
     "TransitionRecord",
+    "Unreadable",
     "Version",
     "Window",
     "WindowAccount",
@@ -132,6 +139,7 @@ _HOMES = {
     "grantflow._app": "App AppKind ClientAuth CountsFrom Lifetime LifetimePolicy Server Version",
     "grantflow._clock": "SystemClock",
     "grantflow._config": "Settings",
+    "grantflow._doctor": "Finding Health",
     "grantflow._engine": "Engine",
     "grantflow._filter": "help_rows",
     "grantflow._ids": "new_pkce",
@@ -146,6 +154,7 @@ _HOMES = {
     ),
     "grantflow._ops": "DatabaseCheck Outbox Probe SweepPreview",
     "grantflow._ports": "Carrier HttpRequest HttpResponse",
+    "grantflow._rotation": "KeyCheck Rotation Unreadable",
     "grantflow._secret": "Secret",
     "grantflow._tokens": "RenewalReport",
     "grantflow_machines": "Actor ActorKind",

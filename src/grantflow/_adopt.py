@@ -99,7 +99,7 @@ async def adopt(
         facts.callback_valid = True
         facts.identity_matches = row.identity is None or row.identity == given.identity
         draft.apply("callback_ok", facts, attempt=attempt, reason=given.reason)
-        tokens = first_tokens(core, app, row, answer, attempt.requested, draft.at)
+        tokens = first_tokens(core, app, row, answer, attempt.requested, draft.now)
         facts = facts_for(draft, CLOCK_ACTOR, (), attempt=attempt)
         facts.identity_matches = row.identity is None or row.identity == given.identity
         draft.apply(
@@ -113,7 +113,7 @@ async def adopt(
 
 
 def _attempt(draft: Draft, app_row: AppRow, app: App, actor: Actor, version: str) -> AttemptRow:
-    row, now = draft.row, draft.at
+    row, now = draft.row, draft.now
     assert row is not None
     subject_kind, subject_id = subject_of(app.kind.value, row.account, row.subject_id)
     return AttemptRow(

@@ -36,6 +36,7 @@ from grantflow.errors import BadCallback, CarrierError, NotSent, TransitionRefus
 
 _log = logging.getLogger("grantflow")
 _MISCONFIGURED = {"unauthorized_client", "unsupported_response_type", "invalid_scope", "invalid_request"}
+_WRONG_ACCOUNT = "wrong-account"
 _INFERRED = "inferred from the callback"
 _PER_MINUTE = 20
 
@@ -115,7 +116,10 @@ def _proved(core: Core, found: Snapshot, callback: Callback, bound: str | None) 
     if bound is None or attempt.binding_hash is None or not same(hashed(bound), attempt.binding_hash):
         raise BadCallback(why="browser")
     app = App.from_document(found.app.document)
-    if attempt.issuer != server_of(app).issuer or not check_issuer(server_of(app), callback.iss):
+    # A common server leaves `iss` out of its error answers; without a code there is nothing to mix up.
+    unnamed_error = callback.error is not None and callback.iss is None
+    right = unnamed_error or check_issuer(server_of(app), callback.iss)
+    if attempt.issuer != server_of(app).issuer or not right:
         raise BadCallback(why="issuer")
     if attempt.state_used_at is not None:
         raise BadCallback(why="used")
@@ -196,7 +200,7 @@ def _consented(
     app = App.from_document(app_row.document)
     parent = parent_for(core, found, app, account)
     draft = row_for(core, found, app, attempt, account, attempt.actor, listing, parent)
-    attempt.state_used_at = draft.at
+    attempt.state_used_at = draft.now
     draft.touch(attempt)
     facts = facts_for(draft, CLOCK_ACTOR, listing, attempt=attempt)
     facts.callback_valid = True
@@ -287,19 +291,23 @@ def _stored(core: Core, found: Snapshot, app: App, done: Exchanged) -> Change:
     if attempt.outcome is not None or draft.definition.states[row.state].final:
         draft.touch(attempt)
         if granted and isinstance(answer, TokenAnswer):
-            draft.change.revocations += give_back(core, row, answer, draft.at, done.identity)
+            draft.change.revocations += give_back(core, row, answer, draft.now, done.identity)
         draft.change.result = (attempt.outcome or SUPERSEDED, "too-late")
         return draft.change
     if not granted or not isinstance(answer, TokenAnswer):
         return _failed(core, draft, found, attempt, _class_of(answer))
     facts = facts_for(draft, CLOCK_ACTOR, (), attempt=attempt)
     facts.identity_matches = row.identity is None or row.identity == done.identity
-    if done.failure is not None or not facts.identity_matches:
-        draft.change.revocations += give_back(core, row, answer, draft.at, done.identity)
-        return _failed(core, draft, found, attempt, done.failure or "wrong-account")
-    tokens = first_tokens(core, app, row, answer, attempt.requested, draft.at)
+    if done.failure is not None:
+        draft.change.revocations += give_back(core, row, answer, draft.now, done.identity)
+        return _failed(core, draft, found, attempt, done.failure)
+    tokens = first_tokens(core, app, row, answer, attempt.requested, draft.now)
+    try:
+        draft.apply("exchange_ok", facts, attempt=attempt, issue=Issue(tokens, [], done.identity))
+    except TransitionRefused:
+        draft.change.revocations += give_back(core, row, answer, draft.now, done.identity)
+        return _failed(core, draft, found, attempt, "refused" if facts.identity_matches else _WRONG_ACCOUNT)
     attempt.family, attempt.agreed = tokens.family, tokens.scopes
-    draft.apply("exchange_ok", facts, attempt=attempt, issue=Issue(tokens, [], done.identity))
     draft.change.consents.append(_consent(draft, attempt))
     draft.change.result = (attempt.outcome, None)
     return draft.change
@@ -312,7 +320,7 @@ def _class_of(answer: TokenAnswer | CarrierError) -> str:
 def _failed(core: Core, draft: Draft, found: Snapshot, attempt: AttemptRow, why: str) -> Change:
     """The attempt is over, no grant is touched; what is wrong with the app itself opens an incident."""
     assert found.app is not None
-    outcome = why if why == "wrong-account" else None
+    outcome = why if why == _WRONG_ACCOUNT else None
     facts = facts_for(draft, CLOCK_ACTOR, (), attempt=attempt)
     draft.apply("attempt_failed", facts, attempt=attempt, reason=why, outcome=outcome)
     if why in {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}:

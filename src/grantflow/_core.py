@@ -75,7 +75,7 @@ class Core:
             raise NotFound(msg)
         made = Draft(snapshot, self.definition(snapshot.app.kind), self.settings, self.now(), run_id=run_id)
         row = snapshot.installation
-        if settle and row.due_at is not None and row.due_at <= made.at:
+        if settle and row.due_at is not None and row.due_at <= made.now:
             made.settle()
         return made
 

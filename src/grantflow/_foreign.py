@@ -47,15 +47,6 @@ def add_secret(core: Core, row: AppRow, secret: Secret, now: Instant) -> bool:
     return True
 
 
-def resealed_secrets(core: Core, row: AppRow) -> str:
-    """The same secrets under the ring's first key."""
-    kept = []
-    for sealed, since in json.loads(row.secrets):
-        plain = core.keys.open(base64.b64decode(sealed), _secret_place(row))
-        kept.append([base64.b64encode(core.keys.seal(plain, _secret_place(row))).decode(), since])
-    return json.dumps(kept)
-
-
 def proofs(core: Core, row: AppRow, app: App) -> list[ClientProof]:
     """How the client may prove itself, newest secret first; the other one counts while the two overlap."""
     method = server_of(app).auth_method

@@ -85,9 +85,9 @@ async def redeem(
         if attempt.outcome is not None:
             replayed = attempt.outcome == "completed"
             return _replayed(draft, attempt, client) if replayed else Change()
-        if attempt.expires_at <= draft.at:
+        if attempt.expires_at <= draft.now:
             raise InvalidGrant
-        tokens, access, refresh = _new_tokens(app, attempt.agreed, new_id(draft.at), draft.at, draft.at)
+        tokens, access, refresh = _new_tokens(app, attempt.agreed, new_id(draft.now), draft.now, draft.now)
         attempt.family = tokens.family
         issue = Issue(tokens, _credentials(app, tokens, access, refresh))
         draft.apply(
@@ -166,7 +166,7 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
         assert row is not None
         if credential.spent_at is not None:
             return _ended(draft, "refresh_reused", client) if credential.family == old.family else Change()
-        if row.deadline_at is not None and row.deadline_at <= draft.at:
+        if row.deadline_at is not None and row.deadline_at <= draft.now:
             asleep = True
             return Change()
         if not draft.definition.states[row.state].functional or row.grant_revoked:
@@ -174,7 +174,7 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
             return Change()
         if row.suspended_by is not None or found.app.held_by is not None or not _parent_runs(found):
             raise InvalidGrant
-        tokens, access, refresh = _new_tokens(app, old.scopes, old.family, old.issued_at, draft.at)
+        tokens, access, refresh = _new_tokens(app, old.scopes, old.family, old.issued_at, draft.now)
         row.generation += 1
         tokens.generation, tokens.installation_pk = row.generation, row.pk
         row.deadline_at = deadline_of(tokens)
@@ -183,7 +183,7 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
         change.touched, change.tokens = True, tokens
         change.spent_credential = credential.hash
         change.new_credentials = _credentials(app, tokens, access, refresh)
-        change.drop_access_before = draft.at
+        change.drop_access_before = draft.now
         change.result = _answer(row.public_id, tokens, access, refresh)
         return change
 

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from grantflow import _journey, _sweep, _tokens
+from grantflow import _journey, _rotation, _sweep, _tokens
 from grantflow._app import App
 from grantflow._clock import maybe_datetime, to_datetime
 from grantflow._core import Core, facts_for
+from grantflow._doctor import Finding, diagnose
 from grantflow._held import Incident, NoticeName
 from grantflow._incidents import close_incident, incident_view
 from grantflow._model import Held, OperatorAction, Plan, PlannedMove, Prompt, Returned
 from grantflow._ports import Work
 from grantflow._renewal import Renewals
+from grantflow._repair import repair
 from grantflow._requests import checked_name
+from grantflow._rotation import KeyCheck, Rotation
 from grantflow._rows import ActionRow, Change, Load, Snapshot
-from grantflow._sweep import Brake
+from grantflow._sweep import Brake, Progress
 from grantflow._transition import Draft
 from grantflow._view import guidance, installed_version, view
 from grantflow.errors import BadInput, NotFound, PermissionDenied, PlanOutdated, TransitionRefused
@@ -200,7 +203,7 @@ class Ops:
             app, definition = App.from_document(found.app.document), draft.definition
             running, seen = (
                 installed_version(app, found.parent),
-                view(found, definition, self._core.settings, draft.at),
+                view(found, definition, self._core.settings, draft.now),
             )
             told = guidance(app, running, definition, seen, actor, account=None, is_account_admin=False)
             if told.prompt is Prompt.NONE:
@@ -211,6 +214,19 @@ class Ops:
             return draft.change
 
         await self._core.transact(Load(installation=installation), work)
+
+    async def repair(self, installation: str, *, actor: Actor, reason: str) -> str:
+        """Bring a row that was set aside back to work: its state is what its own trail says. Returns that state.
+
+        Raises as `preview_force`; TransitionRefused for a row in order, or a trail this machine cannot follow.
+        """
+        await self._allowed(actor, "repair", installation, reason)
+        action = self._row(actor, "repair", installation, reason, None, "applied", "")
+        try:
+            return await repair(self._core, installation, action)
+        except TransitionRefused as error:
+            await self._record(actor, "repair", installation, reason, None, "refused", str(error))
+            raise
 
     async def incidents(self, *, limit: int = 100, closed: bool = False) -> Sequence[Incident]:
         """Incidents of apps, newest first; open ones alone unless `closed`."""
@@ -236,6 +252,10 @@ class Ops:
         """What waits to be told or given back, and since when."""
         notice, notices, revocation, revocations = await self._core.store.outbox()
         return Outbox(notices, maybe_datetime(notice), revocations, maybe_datetime(revocation))
+
+    async def diagnose(self, *, thorough: bool = False) -> tuple[Finding, ...]:
+        """What is wrong and what mends it; `thorough` reads the whole database. Writes nothing."""
+        return await diagnose(self._core, self._brake, thorough=thorough)
 
     async def preview_sweep(self) -> SweepPreview:
         """What a sweep would do now, and what its brake would hold."""
@@ -278,6 +298,32 @@ class Ops:
     async def check_database(self) -> DatabaseCheck:
         """Look for damage; reads the whole database and writes nothing."""
         return DatabaseCheck(self._core.store.pragmas(), tuple(await self._core.store.check()))
+
+    async def rotate_keys(self, *, actor: Actor, reason: str, progress: Progress | None = None) -> Rotation:
+        """Seal every stored secret under the ring's first key, in small batches, while everything goes on.
+
+        It may be stopped at any time, kill -9 included: each value stays openable, and a second run goes on where
+        the first one ended. Take the old key away when `by_key` names the first one alone. An installation whose
+        token does not open is set aside; one whose key is not here is only counted, and so is everything under a
+        key that opens none of three or more values.
+
+        Raises as `preview_force`; KeysMissing without keys.
+        """
+        await self._allowed(actor, "rotate-keys", "keys", reason)
+        active = _rotation.active_key(self._core)
+        await self._record(actor, "rotate-keys", "keys", reason, None, "started", f"to {active}")
+        done = await _rotation.rotate(self._core, progress)
+        detail = f"to {active}: {done.resealed} resealed, {done.already} already, {done.unreadable} unreadable"
+        await self._record(actor, "rotate-keys", "keys", reason, None, "applied", detail)
+        return done
+
+    async def keys(self) -> dict[str, int]:
+        """How many stored secrets are under each key id, an empty id for damaged ones; needs no keys."""
+        return await self._core.store.sealed_by_key()
+
+    async def verify_keys(self) -> KeyCheck:
+        """Open every stored secret and say which do not open; writes nothing."""
+        return await _rotation.verify(self._core)
 
     async def _allowed(self, actor: Actor, verb: str, target: str, reason: str) -> None:
         checked_name(reason, "reason")

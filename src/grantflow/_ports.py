@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from grantflow._filter import Query
@@ -88,6 +89,47 @@ class ChunkDone:
     """Rows the time budget left for the next chunk."""
 
 
+class SealedIn(StrEnum):
+    """Tables that hold ciphertext."""
+
+    APPS = "app"
+    ATTEMPTS = "attempt"
+    TOKENS = "token_set"
+    REVOCATIONS = "revocation"
+
+
+SEALED_FIELDS = {
+    SealedIn.APPS: ("secrets",),
+    SealedIn.ATTEMPTS: ("app_state", "sealed"),
+    SealedIn.TOKENS: ("access_sealed", "refresh_sealed"),
+    SealedIn.REVOCATIONS: ("sealed",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """One row that holds ciphertext."""
+
+    pk: int
+    name: str
+    """What its places are made of: public id of app, attempt or installation; of a revocation the place itself."""
+    values: tuple[object, ...] = field(repr=False)
+    """In the order of SEALED_FIELDS; None where there is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reseal:
+    """One sealed value to replace, if it still is what it was."""
+
+    table: SealedIn
+    column: str
+    pk: int
+    old: object = field(repr=False)
+    new: object = field(repr=False, default=None)
+    """None: the value does not open, and its installation is set aside for `reason`."""
+    reason: str = ""
+
+
 class Store(Protocol):
     """The one place rows live in.
 
@@ -120,6 +162,13 @@ class Store(Protocol):
 
     async def quarantine(self, pk: int, reason: str, now: Instant) -> None:
         """Set a row aside with a reason; its original text is kept."""
+        ...
+
+    async def reseal(self, changes: Sequence[Reseal], now: Instant) -> list[Reseal]:
+        """Replace sealed values in one transaction, each compared with its old bytes and swapped.
+
+        Returns those of the changes that found another value, written by somebody else; it is left alone.
+        """
         ...
 
     async def settle_notices(self, notices: Sequence[int], now: Instant) -> None:
@@ -178,6 +227,10 @@ class Store(Protocol):
         """Undelivered notices, oldest first: (key, installation id or an empty text, app key, row)."""
         ...
 
+    async def latest(self) -> Instant | None:
+        """When the last transition was recorded."""
+        ...
+
     async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
         """(oldest undelivered notice, how many; oldest open revocation, how many)."""
         ...
@@ -210,6 +263,14 @@ class Store(Protocol):
 
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """Attempts of one installation, newest first."""
+        ...
+
+    async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:
+        """Rows of one table that hold ciphertext, by key, strictly after a key."""
+        ...
+
+    async def sealed_by_key(self) -> dict[str, int]:
+        """How many values each key id has sealed, an empty id for what is no sealed value; reads everything."""
         ...
 
     def pragmas(self) -> dict[str, str]:

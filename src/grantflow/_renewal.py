@@ -152,7 +152,7 @@ class Renewals:
     def _settle(self, found: Snapshot, ask: Ask, lease: _Lease, answer: TokenAnswer | CarrierError) -> Change:
         """What an answer means for the row as it is now."""
         draft = self.core.draft(found, settle=False)
-        row, tokens, now = draft.row, found.tokens, draft.at
+        row, tokens, now = draft.row, found.tokens, draft.now
         assert row is not None
         assert found.app is not None
         ours = tokens is not None and tokens.generation == lease.generation and tokens.refresh_sealed is not None
@@ -169,7 +169,7 @@ class Renewals:
             return draft.change
         tokens.lease = tokens.lease_until = None
         draft.change.tokens = tokens
-        if not isinstance(answer, NoAnswer) and not lease.lost_before:
+        if not lease.lost_before and not _unclear(answer):
             tokens.in_flight_at = None  # answered: nothing is unknown, unless an older request is
         if isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.MISCONFIGURED:
             note_incident(self.core, draft.change, found.app, found.incident, answer.error or "", _shown(answer))
@@ -181,6 +181,13 @@ class Renewals:
         if isinstance(answer, TokenAnswer) and answer.answer in (AnswerClass.DEAD, AnswerClass.INTERACTION):
             return _died(draft, tokens, answer, lost_before=lease.lost_before)
         return _failed(self.core, draft, tokens, answer, lease)
+
+
+def _unclear(answer: TokenAnswer | CarrierError) -> bool:
+    """Whether the server may have rotated the token all the same: a 500 after the work was done has been seen."""
+    if isinstance(answer, CarrierError):
+        return isinstance(answer, NoAnswer)
+    return answer.answer is AnswerClass.TRANSIENT and answer.error is None and answer.status not in (429, 503)
 
 
 def _shown(answer: TokenAnswer) -> str:
@@ -203,11 +210,12 @@ async def sent(core: Core, request: HttpRequest) -> TokenAnswer | CarrierError:
 
 def _take(core: Core, found: Snapshot, ask: Ask) -> Change:
     """Take the lease and set the marker, or say why not."""
-    draft = core.draft(found, settle=not ask.probe)
-    row, tokens, change, now = draft.row, draft.snapshot.tokens, draft.change, draft.at
+    draft = core.draft(found, settle=False)  # what is due is the sweep's, and its brake's
+    row, tokens, change, now = draft.row, draft.snapshot.tokens, draft.change, draft.now
     assert row is not None
     assert found.app is not None
-    functional = draft.definition.states[row.state].functional and not row.grant_revoked
+    over = row.deadline_at is not None and row.deadline_at <= now
+    functional = draft.definition.states[row.state].functional and not row.grant_revoked and not over
     if not functional and not ask.probe:
         change.result = Ending(Ended.DEAD)
     elif tokens is None or tokens.refresh_sealed is None:
@@ -232,7 +240,7 @@ def _must_wait(tokens: TokenRow, ask: Ask, now: Instant) -> bool:
 
 
 def _leave(core: Core, draft: Draft, tokens: TokenRow, incident: IncidentRow | None, ask: Ask) -> object:
-    now, row = draft.at, draft.row
+    now, row = draft.now, draft.row
     assert row is not None
     if incident is not None and not claim_probe(core, draft.change, incident, now, ask=ask.probe):
         return Ending(Ended.HELD, incident.probe_at, incident.cause)
@@ -262,15 +270,15 @@ def _renewed(core: Core, draft: Draft, app: App, tokens: TokenRow, answer: Token
     row, change = draft.row, draft.change
     assert row is not None
     was_failing, before = tokens.failing, row.granted
-    renewed_tokens(core, app, row, tokens, answer, draft.at)
+    renewed_tokens(core, app, row, tokens, answer, draft.now)
     row.generation += 1
     tokens.generation = row.generation
     tokens.forced_generation = row.generation if ask.forced else None
     ending = deadline_of(tokens)
-    if ask.probe and ending is not None and ending <= draft.at:
+    if ask.probe and ending is not None and ending <= draft.now:
         # The server still renews what our clock took for dead: its word wins, and the span starts anew.
-        tokens.issued_at, tokens.refresh_expires_at = draft.at, None
-        renewed_tokens(core, app, row, tokens, answer, draft.at)
+        tokens.issued_at, tokens.refresh_expires_at = draft.now, None
+        renewed_tokens(core, app, row, tokens, answer, draft.now)
     row.granted, row.deadline_at = tokens.scopes, deadline_of(tokens)
     change.touched, change.tokens = True, tokens
     if ask.probe and not draft.definition.states[row.state].functional:
@@ -290,7 +298,7 @@ def _died(draft: Draft, tokens: TokenRow, answer: TokenAnswer, *, lost_before: b
     row, change = draft.row, draft.change
     assert row is not None
     tokens.in_flight_at = tokens.refresh_at = None
-    if row.due_at is not None and row.due_at <= draft.at:
+    if row.due_at is not None and row.due_at <= draft.now:
         draft.settle()
     if draft.definition.states[row.state].functional:
         reason = None
@@ -306,7 +314,7 @@ def _died(draft: Draft, tokens: TokenRow, answer: TokenAnswer, *, lost_before: b
 
 def _failed(core: Core, draft: Draft, tokens: TokenRow, answer: TokenAnswer | CarrierError, lease: _Lease) -> Change:
     """It failed for now: the state stays, one notice per cause, a time to try again."""
-    now, settings = draft.at, core.settings
+    now, settings = draft.now, core.settings
     tokens.failures += 1
     unknown = isinstance(answer, NoAnswer)
     cause = answer.code if isinstance(answer, CarrierError) else answer.error or f"http-{answer.status}"
@@ -332,6 +340,6 @@ def _too_late(core: Core, draft: Draft, answer: TokenAnswer | CarrierError) -> C
     row = draft.row
     assert row is not None
     if isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.OK:
-        draft.change.revocations = give_back(core, row, answer, draft.at, row.identity)
+        draft.change.revocations = give_back(core, row, answer, draft.now, row.identity)
     draft.change.result = Ending(Ended.ALREADY)
     return draft.change

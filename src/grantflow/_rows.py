@@ -365,6 +365,7 @@ class Change:
     void_consents: bool = False
     tokens: TokenRow | None = None
     wipe_tokens: bool = False
+    leaves_quarantine: bool = False
     stop_renewal: bool = False
     """The grant died: nothing is renewed ahead of time any more."""
     new_credentials: list[CredentialRow] = field(default_factory=list)

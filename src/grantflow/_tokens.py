@@ -165,8 +165,8 @@ async def _rejected(core: Core, load: Load, generation: int) -> Reported:
             return change
         if tokens.forced_generation != generation:
             first = tokens.unauthorized_at
-            if first is None or draft.at - first < _SECOND_REPORT:
-                tokens.unauthorized_at = first or draft.at
+            if first is None or draft.now - first < _SECOND_REPORT:
+                tokens.unauthorized_at = first or draft.now
                 change.tokens, change.result = tokens, Reported("pending")
                 return change
         if draft.definition.states[draft.state].functional:

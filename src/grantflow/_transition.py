@@ -56,7 +56,7 @@ class Issue:
 class Draft:
     """One transaction in the making: a snapshot that moves, and the change it leaves behind."""
 
-    __slots__ = ("actor_name", "at", "change", "definition", "row", "run_id", "settings", "snapshot")
+    __slots__ = ("actor_name", "at", "change", "definition", "now", "row", "run_id", "settings", "snapshot")
 
     def __init__(
         self,
@@ -73,7 +73,10 @@ class Draft:
         self.run_id = run_id
         self.change = Change()
         self.row: InstallationRow | None = None
+        self.now = now
+        """What is judged by: the clock, also after it stepped back."""
         self.at = now
+        """What is recorded: never before what the row has seen."""
         if snapshot.installation is not None:
             self._take(snapshot.installation)
 
@@ -109,10 +112,10 @@ class Draft:
         row = self._row
         others = [a.at for a in self.snapshot.attempts if a is not attempt and a.outcome is None]
         held = self.snapshot.tokens is not None and not row.grant_revoked
-        live = held and (row.deadline_at is None or self.at < row.deadline_at)
+        live = held and (row.deadline_at is None or self.now < row.deadline_at)
         return Facts(
             actor=actor,
-            now=self.at,
+            now=self.now,
             subject_kind=row.subject_kind,
             subject_id=row.subject_id,
             account=row.account,
@@ -189,11 +192,11 @@ class Draft:
         lapsed = self.definition.timer(TimerKind.ATTEMPT)
         if lapsed is not None:
             for attempt in self.open_attempts():
-                if attempt.expires_at <= self.at and (row.state, lapsed) in self.definition.cells:
+                if attempt.expires_at <= self.now and (row.state, lapsed) in self.definition.cells:
                     self.apply(lapsed, self.facts(CLOCK_ACTOR, attempt), attempt=attempt)
                     brought += 1
         deadline = self.definition.timer(TimerKind.DEADLINE)
-        passed = row.deadline_at is not None and row.deadline_at <= self.at
+        passed = row.deadline_at is not None and row.deadline_at <= self.now
         if passed and deadline is not None and (row.state, deadline) in self.definition.cells:
             self.apply(deadline, self.facts(CLOCK_ACTOR))
             brought += 1
@@ -253,7 +256,7 @@ class Draft:
             self.touch(attempt)
         if Effect.RECORD_CONSENT in effects and attempt is not None:
             attempt.step = Step.CONSENTED
-            attempt.expires_at = self.at + span(self.settings.code_lifetime)
+            attempt.expires_at = self.now + span(self.settings.code_lifetime)
             self.touch(attempt)
             if consent is not None:
                 self.change.consents.append(consent)
@@ -318,11 +321,8 @@ class Draft:
             return
         which = "refresh" if tokens.refresh_sealed is not None else "access"
         place = sealed_place(row.public_id, which)
-        self.change.revocations.append(
-            RevocationRow(
-                0, row.app_pk, row.pk, row.identity, row.subject_id, f"{which}_token", sealed, place, self.at, self.at
-            )
-        )
+        whose, hint, now = (row.app_pk, row.pk, row.identity, row.subject_id), f"{which}_token", self.now
+        self.change.revocations.append(RevocationRow(0, *whose, hint, sealed, place, now, now))
 
     def _suspend(self, facts: Facts, reason: str | None, *, on: bool) -> None:
         row = self._row
@@ -348,7 +348,7 @@ class Draft:
         elif grant is Grant.LIVE:
             row.reason = None
             if before is Grant.DEAD and tokens is not None and tokens.refresh_sealed is not None:
-                tokens.refresh_at, self.change.tokens = tokens.refresh_at or self.at, tokens
+                tokens.refresh_at, self.change.tokens = tokens.refresh_at or self.now, tokens
         else:
             if rule.reason is not None:
                 row.reason = rule.reason if forced else reason or rule.reason

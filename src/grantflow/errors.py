@@ -176,7 +176,7 @@ class Quarantined(GrantflowError):
     """The stored row cannot be understood and is set aside; the others go on."""
 
     code = "quarantined"
-    hint = "grantflow show ID tells what is wrong with it"
+    hint = "grantflow show ID tells what is wrong with it, grantflow repair ID brings it back by its trail"
 
 
 class DirectoryUnavailable(GrantflowError):

@@ -164,6 +164,8 @@ class ForeignServer:
         self.rotates = rotates
         self.secret = SECRET
         self.expires_in = 3600
+        self.person = "somebody"
+        """Whom an `identify` of a test may answer with."""
         self.faults: list[HttpResponse | Exception] = []
         """Answered or raised, one for each coming request, in place of an answer."""
         self.lost: int = 0

@@ -17,13 +17,19 @@ from tests.cli.fleet import HOSTILE, Command, Fleet
 
 # Everything that is no read: it changes something, opens a program, or prints a text made for one purpose.
 NOT_READS = {
+    "apps add-secret",
     "apps hold",
     "apps register",
     "apps release",
+    "apps resume",
     "db init",
     "demo",
+    "hold",
     "keys new",
     "machines readme",
+    "release",
+    "remind",
+    "repair",
     "scheduler run",
     "tui",
 }
@@ -38,7 +44,11 @@ READS = [
     ["forecast"],
     ["audit"],
     ["apps", "list"],
+    ["incidents"],
+    ["doctor"],
     ["db", "check"],
+    ["keys", "list"],
+    ["keys", "verify"],
     ["machines", "show", "agent"],
     ["sweep", "--dry-run"],
     ["send", "ACTIVE", "suspend", "--dry-run"],

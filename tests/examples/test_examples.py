@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from grantflow import App, new_pkce
+from grantflow import App, KeyRing, new_pkce
+from grantflow.testing import ForeignServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -71,3 +72,24 @@ def test_the_fastapi_host_serves_a_whole_journey(tmp_path: Path, monkeypatch: py
         ended = web.get("/api/reports", headers=bearer)
         assert ended.status_code == 401, "a replayed code ends the grant"
         assert ended.json()["guidance"]["prompt"] == "REAUTHORIZE"
+
+
+def test_the_foreign_host_connects_calls_and_turns_strangers_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRANTFLOW_DATABASE", f"sqlite:///{tmp_path}/grants.db")
+    monkeypatch.setenv("GRANTFLOW_KEYS", KeyRing.new_key())
+    server, user = ForeignServer("https://login.mail.example"), {"x-user": "bob"}
+    server.secret = ""  # its client is a public one
+    host = load("foreign_host")
+    monkeypatch.setattr(host, "CARRIER", server)
+    with TestClient(host.api, base_url="http://localhost:8000") as web:
+        assert web.get("/inbox", headers=user).status_code == 404
+        sent = web.get("/connect", headers=user, follow_redirects=False)
+        assert sent.headers["location"].startswith("https://login.mail.example/authorize?")
+        query = server.back(sent.headers["location"])
+        back = web.get(f"/callback?{query}")
+        assert back.json() == {"outcome": "completed", "state": "active"}
+        assert web.get("/inbox", headers=user).json()["generation"] == 1
+        again = web.get(f"/callback?{query}")
+        assert (again.status_code, again.json()["error"]) == (400, "bad_callback")

@@ -39,9 +39,9 @@ class Block(NamedTuple):
     code: str
 
 
-def blocks() -> list[Block]:
-    """The Python blocks of the README; an empty list if there is none."""
-    text = README.read_text(encoding="utf-8") if README.is_file() else ""
+def blocks(page: Path = README) -> list[Block]:
+    """The Python blocks of a page; an empty list if there is none."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
     return [
         Block(text.count("\n", 0, found.start(1)) + 1, found[1])
         for found in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
@@ -70,6 +70,14 @@ def test_the_blocks_of_the_readme_run(tmp_path: Path) -> None:
         folder.mkdir()
         outcome = run(block.code, folder)
         assert outcome.returncode == 0, f"README.md:{block.line}\n{outcome.stdout}\n{outcome.stderr}"
+
+
+@pytest.mark.parametrize("page", sorted((README.parent / "docs" / "how-to").glob("*.md")), ids=lambda page: page.name)
+def test_the_blocks_of_a_guide_run(page: Path, tmp_path: Path) -> None:
+    assert blocks(page)
+    for block in blocks(page):
+        outcome = run(block.code, tmp_path)
+        assert outcome.returncode == 0, f"{page.name}:{block.line}\n{outcome.stdout}\n{outcome.stderr}"
 
 
 def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-DRIVER = Path(__file__).with_name("driver.py")
-RACE = Path(__file__).with_name("race.py")
+from tests.faults import planting
+from tests.faults.planting import Edit, planted
+
+HERE = Path(__file__).parent
+DRIVER, RACE, INTERLEAVE = HERE / "driver.py", HERE / "race.py", HERE / "interleave.py"
+WRITING = "src/grantflow/_store/_writing.py"
 TORN = '    conn.execute("COMMIT")\n    conn.execute("BEGIN IMMEDIATE")\n'
-
-
-def planted(folder: Path, module: str, sound: str, defect: str) -> dict[str, str]:
-    """An environment whose grantflow carries a defect."""
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "src" / "grantflow" / module
-    text = file.read_text(encoding="utf-8")
-    assert text.count(sound) == 1, "the place to plant the defect has moved"
-    file.write_text(text.replace(sound, defect), encoding="utf-8")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "src"), str(ROOT / "machines")])}
 
 
 def outcome(program: Path, *arguments: object, env: dict[str, str] | None = None) -> tuple[int, list[str]]:
@@ -34,27 +25,13 @@ def outcome(program: Path, *arguments: object, env: dict[str, str] | None = None
     return run.returncode, json.loads(run.stdout)["broken"]
 
 
-@pytest.mark.parametrize(
-    ("sound", "defect", "symptom"),
-    [
-        (
-            "    if change.transitions:\n        _many(",
-            f"{TORN}    if change.transitions:\n        _many(",
-            "half a transaction",
-        ),
-        (
-            "    if change.notices:\n        _many(",
-            f"{TORN}    if change.notices:\n        _many(",
-            "half a transaction",
-        ),
-    ],
-    ids=["transition", "notice"],
-)
-def test_a_row_written_outside_the_transaction_is_found(folder: Path, sound: str, defect: str, symptom: str) -> None:
-    env = planted(folder, "_store/_writing.py", sound, defect)
+@pytest.mark.parametrize("table", ["transitions", "notices"])
+def test_a_row_written_outside_the_transaction_is_found(folder: Path, table: str) -> None:
+    sound = f"    if change.{table}:\n        _many("
+    env = planted(folder, (WRITING, sound, TORN + sound))
     status, broken = outcome(DRIVER, folder, "send", "--first", env=env)
     assert status == 1
-    assert any(symptom in why for why in broken)
+    assert any("half a transaction" in why for why in broken)
 
 
 @pytest.mark.slow
@@ -64,26 +41,42 @@ def test_an_answer_before_the_commit_is_found(folder: Path) -> None:
         "            flush_counts(conn, counts)\n            self._loop.call_soon_threadsafe(_settle, outcomes)\n"
         '            import time; time.sleep(0.02)\n            conn.execute("COMMIT")'
     )
-    env = planted(folder, "_store/_writer.py", sound, defect)
+    env = planted(folder, ("src/grantflow/_store/_writer.py", sound, defect))
     status, broken = outcome(DRIVER, folder, "send", "--first", env=env)
     assert status == 1
     assert any("acknowledged" in why for why in broken)
 
 
-_UNGUARDED = (
-    '    where = " AND ".join(f"{name}=?" for name in ("pk", *guard))',
-    '    where = "pk=?"',
-)
-
-
 def test_stale_writers_are_refused_and_an_unguarded_update_is_found(folder: Path) -> None:
     assert outcome(RACE, folder / "sound.db") == (0, [])
-    env = planted(folder, "_store/_statements.py", *_UNGUARDED)
-    file = folder / "src" / "grantflow" / "_store" / "_writing.py"
-    text = file.read_text(encoding="utf-8")
-    values = "(*update.values(row), change.expected_version)"
-    assert text.count(values) == 1
-    file.write_text(text.replace(values, "update.values(row)"), encoding="utf-8")
+    env = planted(folder, *planting.GUARD)
     status, broken = outcome(RACE, folder / "planted.db", env=env)
     assert status == 1
     assert any("overwritten" in why for why in broken)
+
+
+@pytest.mark.parametrize(
+    ("edits", "scenario", "within"),
+    [
+        (planting.GUARD, "giving-up", 100),
+        (planting.OUTCOME, "replay", 100),
+        (planting.DUE, "expiry", 300),
+        (planting.KEY, "suspension", 300),
+        (planting.CHILDREN, "removal", 100),
+    ],
+    ids=["no version guard", "no look at the outcome", "a sweep that believes its list", "keys", "children"],
+)
+def test_a_planted_race_is_found_and_its_replay_shows_it_again(
+    folder: Path, edits: tuple[Edit, ...], scenario: str, within: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = planted(folder, *edits)
+    status, broken = outcome(INTERLEAVE, scenario, 0, within, env=env)
+    assert status == 1, f"not found within {within} schedules"
+    seed = broken[0].removeprefix(f"{scenario} ").partition(":")[0]
+    command = [sys.executable, str(INTERLEAVE), scenario, seed]
+    replay = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert replay.returncode == 1
+    for why in broken:
+        assert "BROKEN " + why.partition(": ")[2] in replay.stdout
+    with capsys.disabled():
+        sys.stdout.write(f"[{scenario}: after {int(seed) + 1} schedules]")

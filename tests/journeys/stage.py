@@ -22,6 +22,7 @@ from grantflow import (
     ClientCredentials,
     ConsentForm,
     Engine,
+    Granted,
     GrantflowError,
     Installation,
     KeyRing,
@@ -31,7 +32,7 @@ from grantflow import (
     new_pkce,
 )
 from grantflow.errors import NotFound, TransitionRefused
-from grantflow.testing import SECRET, ManualClock, People, sample_app
+from grantflow.testing import SECRET, ForeignServer, ManualClock, People, sample_app
 
 MARIA = Actor.admin("maria")
 """Administers acme and globex; works as an agent in initech."""
@@ -98,6 +99,8 @@ class Stage:
     clock: ManualClock
     people: People
     path: Path
+    server: ForeignServer = field(default_factory=ForeignServer)
+    """Where apps in client mode have their grants."""
     vetoes: dict[str, str] = field(default_factory=dict)
     """Verb → the app's own objection."""
     verifiers: dict[str, str] = field(default_factory=dict, repr=False)
@@ -223,6 +226,10 @@ async def on_stage(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
     """An engine on `folder`/grants.db with one app of each kind and everybody in the directory."""
     clock, known, path = ManualClock(), people(), folder / "grants.db"
     vetoes: dict[str, str] = {}
+    server = ForeignServer()
+
+    async def identify(app: App, granted: Granted) -> str:
+        return server.person
 
     async def veto(verb: str, app: str, account: str, actor: Actor) -> str | None:
         return vetoes.get(verb)
@@ -231,11 +238,13 @@ async def on_stage(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
         "keys": KeyRing.parse(KeyRing.new_key()),
         "directory": known,
         "veto": veto,
+        "identify": identify,
+        "http": server,
         "clock": clock,
         "settings": Settings(synchronous="NORMAL"),
     }
     async with Engine.open(f"sqlite:///{path}", **(values | settings)) as engine:
-        stage = Stage(engine, clock, known, path, vetoes)
+        stage = Stage(engine, clock, known, path, server, vetoes)
         await stage.put(sample_app("account"), sample_app("agent"), sample_app("external"))
         try:
             yield stage

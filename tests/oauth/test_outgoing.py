@@ -158,7 +158,7 @@ def test_basic_encodes_id_and_secret_as_a_form_would_before_base64_rfc_6749_2_3_
     request = refresh_request(SERVER, proof, refresh_token="r")
     scheme, _, text = request.headers["Authorization"].partition(" ")
     assert scheme == "Basic"
-    assert base64.b64decode(text) == b"a+b%3Ac:p%25%3A%C3%A4%2B%2F"
+    assert base64.b64decode(text) == b"a%20b%3Ac:p%25%3A%C3%A4%2B%2F"
     assert "client_id" not in sent(request)
 
 

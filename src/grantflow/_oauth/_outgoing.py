@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from grantflow._app import ClientAuth, Server, scope_text
 from grantflow._ports import HttpRequest
@@ -115,6 +115,7 @@ def _post(url: str, proof: ClientProof, **values: str) -> HttpRequest:
     elif proof.method is ClientAuth.POST:
         body |= {"client_id": proof.client_id, "client_secret": proof.secret.value}
     else:
-        pair = f"{quote_plus(proof.client_id)}:{quote_plus(proof.secret.value)}"  # RFC 6749 §2.3.1
+        # RFC 6749 §2.3.1; a space as %20 and never as +, which not every server takes back.
+        pair = f"{quote(proof.client_id, safe='')}:{quote(proof.secret.value, safe='')}"
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
     return HttpRequest("POST", url, headers, urlencode(body).encode("ascii"))

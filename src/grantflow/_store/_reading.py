@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from typing import Any
 
 from grantflow._app import scope_set
+from grantflow._keys import KeyRing, sealed_list
 from grantflow._rows import (
     AppRow,
     AttemptRow,
@@ -168,3 +170,13 @@ def _with_consents(conn: sqlite3.Connection, found: Snapshot, what: Load) -> Sna
     texts = conn.execute(sql.APPROVED, values).fetchall()
     found.approved = frozenset().union(*(scope_set(text) for (text,) in texts))
     return found
+
+
+def sealed_by_key(conn: sqlite3.Connection) -> dict[str, int]:
+    """How many values each key id has sealed."""
+    counts: Counter[str] = Counter()
+    for prefix, count in conn.execute(sql.SEALED_PREFIXES):
+        counts[KeyRing.key_id(prefix) or ""] += count
+    for (text,) in conn.execute(sql.APP_SECRETS):
+        counts.update(KeyRing.key_id(sealed) or "" for sealed in sealed_list(text))
+    return dict(sorted(counts.items()))

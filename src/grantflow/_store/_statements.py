@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.sql import ClauseElement
 
 from grantflow import _rows
+from grantflow._ports import SEALED_FIELDS, SealedIn
 from grantflow._store import _tables
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
@@ -100,12 +101,16 @@ REPLACE_TOKENS = Statement(
     INSERT_TOKENS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1), INSERT_TOKENS.values
 )
 INSERT_REVOCATION = _insert(_tables.Revocation, _rows.RevocationRow)
-UPDATE_REVOCATION = _update(
+_revoked = _update(
     _tables.Revocation,
     _rows.RevocationRow,
     frozen=("app_pk", "installation_pk", "identity", "subject_id", "hint", "place", "created_at"),
     guard=(),
 )
+UPDATE_REVOCATION = Statement(
+    _revoked.sql.replace("sealed=?", "sealed=CASE WHEN ? IS NOT NULL THEN sealed END", 1), _revoked.values
+)
+"""Wipes the token or leaves it: the row was read before its request, and a rotation may have sealed it anew since."""
 INSERT_INCIDENT = _insert(_tables.Incident, _rows.IncidentRow)
 UPDATE_INCIDENT = _update(_tables.Incident, _rows.IncidentRow, frozen=("public_id", "app_pk", "opened_at"), guard=())
 INSERT_CREDENTIAL = _insert(_tables.Credential, _rows.CredentialRow)
@@ -198,6 +203,7 @@ HISTORY = (
     f"SELECT {', '.join(columns(_rows.TransitionRow))} FROM {_transition} "
     "WHERE installation_pk=? AND version<? ORDER BY version DESC LIMIT ?"
 )
+LATEST = f"SELECT at FROM {_transition} ORDER BY pk DESC LIMIT 1"
 OVERDUE = f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)"
 DUE = f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at LIMIT ?"
 DUE_BY_APP = (
@@ -238,7 +244,8 @@ INCIDENTS = (
 )
 REFRESH_DUE = (
     f"SELECT i.public_id, i.app_pk FROM {_token} t JOIN {_installation} i ON i.pk = t.installation_pk "
-    f"WHERE t.refresh_at IS NOT NULL AND t.refresh_at <= ?1 AND NOT i.quarantined AND i.app_pk NOT IN "
+    "WHERE t.refresh_at IS NOT NULL AND t.refresh_at <= ?1 AND NOT i.quarantined "
+    "AND (i.deadline_at IS NULL OR i.deadline_at > ?1) AND i.app_pk NOT IN "
     f"(SELECT app_pk FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1 "
     f"UNION ALL SELECT pk FROM {_app} WHERE held_by IS NOT NULL) ORDER BY t.refresh_at LIMIT ?2"
 )
@@ -247,5 +254,54 @@ _action = table_of(_tables.OperatorAction).name
 ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
 MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL WHERE pk=?"
 """Off the clock: a row set aside must not be due for ever."""
+LEAVE_QUARANTINE = f"DELETE FROM {_quarantine} WHERE installation_pk=?"
 RAW_INSTALLATION = f"SELECT * FROM {_installation} WHERE pk=?"
 SCHEMA_ROW = f"SELECT version FROM {table_of(_tables.Schema).name}"
+
+
+def _sealed_batch(table: SealedIn, name: str, join: str = "", key: str = "pk") -> str:
+    fields = listed("s", SEALED_FIELDS[table])
+    holding = " OR ".join(f"s.{field} IS NOT NULL" for field in SEALED_FIELDS[table])
+    return (
+        f"SELECT s.{key}, {name}, {fields} FROM {SEALED_TABLES[table]} s {join} "
+        f"WHERE s.{key} > ? AND ({holding}) ORDER BY s.{key} LIMIT ?"
+    )
+
+
+SEALED_TABLES = {
+    SealedIn.APPS: _app,
+    SealedIn.ATTEMPTS: _attempt,
+    SealedIn.TOKENS: _token,
+    SealedIn.REVOCATIONS: _revocation,
+}
+SEALED_KEYS = {table: "installation_pk" if table is SealedIn.TOKENS else "pk" for table in SealedIn}
+SEALED_BATCH = {
+    SealedIn.APPS: _sealed_batch(SealedIn.APPS, "s.public_id"),
+    SealedIn.ATTEMPTS: _sealed_batch(SealedIn.ATTEMPTS, "s.public_id"),
+    SealedIn.TOKENS: _sealed_batch(
+        SealedIn.TOKENS,
+        "coalesce(i.public_id, '')",
+        f"LEFT JOIN {_installation} i ON i.pk = s.installation_pk",
+        "installation_pk",
+    ),
+    SealedIn.REVOCATIONS: _sealed_batch(SealedIn.REVOCATIONS, "s.place"),
+}
+RESEAL = {
+    (table, field): f"UPDATE {SEALED_TABLES[table]} SET {field}=? WHERE {SEALED_KEYS[table]}=? AND {field}=?"
+    for table, names in SEALED_FIELDS.items()
+    for field in names
+}
+UNCHANGED = {
+    (table, field): f"SELECT 1 FROM {SEALED_TABLES[table]} WHERE {SEALED_KEYS[table]}=? AND {field}=?"
+    for table, field in RESEAL
+}
+_blobs = " UNION ALL ".join(
+    f"SELECT {field} AS value FROM {SEALED_TABLES[table]} WHERE {field} IS NOT NULL"
+    for table, field in RESEAL
+    if table is not SealedIn.APPS
+)
+SEALED_PREFIXES = (
+    f"SELECT substr(CAST(value AS BLOB), 1, instr(CAST(value AS BLOB), X'3A')) AS prefix, count(*) FROM ({_blobs}) "
+    "GROUP BY prefix"
+)
+APP_SECRETS = f"SELECT secrets FROM {_app} WHERE secrets <> '[]'"

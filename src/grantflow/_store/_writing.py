@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from grantflow._ports import Reseal
 from grantflow._rows import Change, InstallationRow, QuarantineRow
 from grantflow._store import _statements as sql
 from grantflow.errors import Conflict
@@ -99,6 +100,8 @@ def _grant(conn: sqlite3.Connection, change: Change, row: InstallationRow) -> No
             raise Conflict
     if change.drop_access_before is not None:
         conn.execute(sql.DROP_ACCESS, (row.pk, change.drop_access_before))
+    if change.leaves_quarantine:
+        conn.execute(sql.LEAVE_QUARANTINE, (row.pk,))
     if change.stop_renewal:
         conn.execute(sql.STOP_RENEWAL, (row.pk,))
     if change.tokens is not None:
@@ -190,3 +193,19 @@ def quarantine(conn: sqlite3.Connection, pk: int, reason: str, now: int) -> None
     row = QuarantineRow(pk, reason, now, repr(original))
     conn.execute(sql.INSERT_QUARANTINE.sql, sql.INSERT_QUARANTINE.values(row))
     conn.execute(sql.MARK_QUARANTINED, (pk,))
+
+
+def reseal(conn: sqlite3.Connection, changes: Sequence[Reseal], now: int) -> list[Reseal]:
+    """Swap sealed values that still are what they were; returns the changes that found another value."""
+    lost = []
+    for change in changes:
+        where, same = (change.table, change.column), (change.pk, change.old)
+        if change.new is not None:
+            found = conn.execute(sql.RESEAL[where], (change.new, *same)).rowcount == 1
+        else:
+            found = conn.execute(sql.UNCHANGED[where], same).fetchone() is not None
+            if found:
+                quarantine(conn, change.pk, change.reason, now)
+        if not found:
+            lost.append(change)
+    return lost

@@ -15,7 +15,7 @@ import aiosqlite
 
 from grantflow._config import Settings
 from grantflow._filter import Query
-from grantflow._ports import ChunkDone, Listed, Work
+from grantflow._ports import ChunkDone, Listed, Reseal, SealedIn, SealedRow, Work
 from grantflow._rows import (
     ActionRow,
     AppRow,
@@ -128,6 +128,11 @@ class SqliteStore:
         """See Store.quarantine."""
         await self.writer.run(lambda conn, _: _writing.quarantine(conn, pk, reason, now))
 
+    async def reseal(self, changes: Sequence[Reseal], now: Instant) -> list[Reseal]:
+        """See Store.reseal."""
+        lost: list[Reseal] = await self.writer.run(lambda conn, _: _writing.reseal(conn, changes, now))
+        return lost
+
     async def settle_notices(self, notices: Sequence[int], now: Instant) -> None:
         """See Store.settle_notices."""
         rows = [(now, pk) for pk in notices]
@@ -210,6 +215,11 @@ class SqliteStore:
         """See Store.pending_notices."""
         return [(row[0], row[1], row[2], OutboxRow(*row[3:])) for row in await self._rows(sql.PENDING, limit)]
 
+    async def latest(self) -> Instant | None:
+        """See Store.latest."""
+        rows = await self._rows(sql.LATEST)
+        return int(rows[0][0]) if rows else None
+
     async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
         """See Store.outbox."""
         notices, revocations = await self._rows(sql.OLDEST_NOTICE), await self._rows(sql.REVOCATIONS_OPEN)
@@ -245,6 +255,14 @@ class SqliteStore:
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """See Store.attempts."""
         return [AttemptRow(*row) for row in await self._rows(sql.SELECT_ATTEMPTS, pk, limit)]
+
+    async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:
+        """See Store.sealed_batch."""
+        return [SealedRow(row[0], row[1], row[2:]) for row in await self._rows(sql.SEALED_BATCH[table], after, limit)]
+
+    async def sealed_by_key(self) -> dict[str, int]:
+        """See Store.sealed_by_key."""
+        return await self._read(_reading.sealed_by_key)
 
     def pragmas(self) -> dict[str, str]:
         """See Store.pragmas."""

@@ -21,9 +21,11 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept fo
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(help="List, register, hold and release apps.")
+    from grantflow.cli._operate import add_secret, resume
+
+    group = typer.Typer(help="List, register, hold, release and resume apps.")
     group.command("list")(list_)
-    for command in (register, hold, release):
+    for command in (register, hold, release, resume, add_secret):
         group.command()(command)
     app.add_typer(group, name="apps")
 

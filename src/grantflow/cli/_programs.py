@@ -1,4 +1,4 @@
-"""The database itself, keys, and the programs beside the engine: console, scheduler, demonstration."""
+"""The database itself, and the programs beside the engine: console, scheduler, demonstration."""
 
 from __future__ import annotations
 
@@ -24,10 +24,6 @@ def add_to(app: typer.Typer) -> None:
     database.command()(init)
     database.command()(check)
     app.add_typer(database, name="db")
-    keys = typer.Typer(help="Keys that seal secrets.")
-    keys.callback()(_keys)
-    keys.command()(new)
-    app.add_typer(keys, name="keys")
     scheduler = typer.Typer(help="The process that sweeps on time.")
     scheduler.command("run")(run_scheduler)
     scheduler.command()(jobs)
@@ -62,18 +58,6 @@ def check(ctx: typer.Context, json: Json = False) -> int:
     for problem in found.problems:
         say(f"problem: {_out.clean(problem)}")
     return 1 if found.problems else 0
-
-
-def _keys() -> None:
-    """Keys that seal secrets."""
-
-
-def new() -> None:
-    """Print a fresh key for GRANTFLOW_KEYS."""
-    from grantflow import KeyRing
-
-    print(KeyRing.new_key())
-    say("put it first in GRANTFLOW_KEYS and keep the older ones behind it, separated by commas")
 
 
 def tui(
