@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,7 +39,8 @@ class Given:
 
     def __post_init__(self) -> None:
         for token in (self.access_token, self.refresh_token):
-            if token is not None and not (isinstance(token, str) and 0 < len(token) <= _MAX_TOKEN):
+            absent = token is None and self.access_token is not None
+            if not absent and not (isinstance(token, str) and re.fullmatch(r"[\x20-\x7e]{1,65536}", token)):
                 msg = f"a token is a text of 1 to {_MAX_TOKEN} characters"
                 raise BadInput(msg)
         if self.scopes is not None and (isinstance(self.scopes, str) or not isinstance(self.scopes, Sequence)):

@@ -45,22 +45,26 @@ class Apps:
                 if secret is not None:
                     add_secret(self._core, row, secret, now)
                 return Change(app=row)
+            change = Change(app=row)
             new_secret = secret is not None and add_secret(self._core, row, secret, self._core.now())
+            if new_secret and found.incident is not None:
+                found.incident.probe_at = self._core.now()
+                change.incident = found.incident
             if row.document == document:
-                return Change(app=row) if new_secret else Change()
+                return change if new_secret else Change()
             if row.kind != app.kind.value:
                 msg = f"app {app.key!r} is registered as {row.kind}; its kind never changes"
                 raise BadInput(msg, hint="register it under another key")
             row.document, row.client_id = document, app.client_id
             row.revision += 1
-            return Change(app=row)
+            return change
 
         taken = (await self._core.store.load(Load(app=f"client:{app.client_id}"))).app
         if taken is not None and taken.key != app.key:
             msg = f"client id {app.client_id!r} belongs to the app {taken.key!r}"
             raise BadInput(msg, hint="choose another client_id")
         self._core.definition(app.kind.value)
-        await self._core.transact(Load(app=app.key), work)
+        await self._core.transact(Load(app=app.key, foreign=True), work)
         return app
 
     async def add_secret(self, app: str, secret: str, *, actor: Actor) -> None:

@@ -88,20 +88,20 @@ async def complete(
         digest = hashed(callback.state)
         found = await core.store.load(Load(state_hash=digest))
         app_row, attempt = _proved(core, found, callback, bound)
+        if attempt.outcome == SUPERSEDED:
+            return await _already(core, digest, callback, bound)
+        app = App.from_document(app_row.document)
+        listing = await core.listing(attempt.actor)
+        if callback.error is not None:
+            return await _refused(core, digest, callback, bound)
+        account = _account_of(core, attempt, listing)
+        proofs(core, app_row, app)  # what the exchange needs is here, or nothing is consumed
+        kept_of(core, attempt)
+        load = Load(state_hash=digest, account=account)
+        change = await core.transact(load, lambda found: _consented(core, found, callback, bound, account, listing))
     except BadCallback as error:
         doorman.turned_away(error.why, core.clock.monotonic())
         raise
-    if attempt.outcome == SUPERSEDED:
-        return await _already(core, digest, callback, bound)
-    app = App.from_document(app_row.document)
-    listing = await core.listing(attempt.actor)
-    if callback.error is not None:
-        return await _refused(core, digest, callback, bound)
-    account = _account_of(core, attempt, listing)
-    proofs(core, app_row, app)  # what the exchange needs is here, or nothing is consumed
-    kept_of(core, attempt)
-    load = Load(state_hash=digest, account=account)
-    change = await core.transact(load, lambda found: _consented(core, found, callback, bound, account, listing))
     assert isinstance(change.result, str)
     return await renewals.run(
         f"attempt/{attempt.public_id}", lambda: _exchange(core, renewals, app, digest, callback)
@@ -215,6 +215,8 @@ async def _exchange(core: Core, renewals: Renewals, app: App, digest: bytes, cal
     attempt = found.attempt
     assert attempt is not None
     assert found.app is not None
+    if attempt.outcome is not None:  # closed in the meantime: the code is not sent
+        return Completed(attempt.outcome, _seen(core, found), attempt.public_id, why="too-late")
     verifier, nonce = kept_of(core, attempt)
     done = await _answered(core, renewals, found.app, app, attempt, callback, verifier)
     answer = done.answer

@@ -113,7 +113,12 @@ async def _outbox(core: Core) -> list[Finding]:
         "notices": "run a host that subscribes: engine.subscribe(...)",
         "revocations": "run a host or grantflow scheduler run; each is tried for most of a day",
     }
+    lost = await core.store.lost_revocations()
+    given_up = [
+        Finding("revocations", Health.NOTE, f"{lost:,} tokens could not be given back", "revoke them at their server")
+    ]
     return [
+        *(given_up if lost else []),
         _waiting("notices", notice, notices, core.now(), mend["notices"]),
         _waiting("revocations", revocation, revocations, core.now(), mend["revocations"]),
     ]

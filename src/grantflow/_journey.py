@@ -469,6 +469,7 @@ async def give_up(core: Core, attempt_id: str, actor: Actor, *, event: str, reas
         if found.installation is None:
             outcome = core.definition(found.app.kind if found.app else "").events[event].outcome
             attempt.outcome, attempt.closed_at = outcome, max(core.now(), attempt.created_at)
+            attempt.sealed = None
             return Change(changed_attempts=[attempt], result=_returned(core, attempt, None, outcome or event, None))
         draft = core.draft(found)
         draft.apply(event, facts_for(draft, actor, (), attempt=attempt), attempt=attempt, reason=reason)

@@ -235,6 +235,10 @@ class Store(Protocol):
         """(oldest undelivered notice, how many; oldest open revocation, how many)."""
         ...
 
+    async def lost_revocations(self) -> int:
+        """Tokens that no server took back in the end."""
+        ...
+
     async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:
         """Tokens to give back whose time has come, earliest first."""
         ...

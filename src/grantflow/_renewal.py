@@ -80,6 +80,8 @@ class _Lease:
     """An earlier request of this generation was never answered."""
     app_pk: int
     installation_pk: int
+    identity: str | None
+    """Whose grant asked: the row may be another's when the answer comes."""
     probing: bool
     """It is the one request an open incident lets through."""
 
@@ -95,7 +97,9 @@ class Renewals:
 
     async def renew(self, installation: str, ask: Ask) -> Ending:
         """Renew once; callers of this process that want the same share one request, and may be cancelled."""
-        return await self.run(installation, lambda: self._renew(installation, ask))
+        return await self.run(
+            f"{installation}/probe" if ask.probe else installation, lambda: self._renew(installation, ask)
+        )
 
     async def run(self, name: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What is under way at a foreign server goes on to its end, whoever stops waiting for it."""
@@ -157,7 +161,7 @@ class Renewals:
         assert found.app is not None
         ours = tokens is not None and tokens.generation == lease.generation and tokens.refresh_sealed is not None
         if not ours or tokens is None:
-            return _too_late(self.core, draft, answer)
+            return _too_late(self.core, draft, answer, lease)
         app = App.from_document(found.app.document)
         if isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.OK:
             if found.incident is not None and lease.probing:
@@ -244,6 +248,8 @@ def _leave(core: Core, draft: Draft, tokens: TokenRow, incident: IncidentRow | N
     assert row is not None
     if incident is not None and not claim_probe(core, draft.change, incident, now, ask=ask.probe):
         return Ending(Ended.HELD, incident.probe_at, incident.cause)
+    assert draft.snapshot.app is not None
+    proofs(core, draft.snapshot.app, App.from_document(draft.snapshot.app.document))  # or nothing is marked as sent
     refresh = opened(core, row, tokens, "refresh").value
     lease = _Lease(
         name=new_secret("gfl"),
@@ -252,6 +258,7 @@ def _leave(core: Core, draft: Draft, tokens: TokenRow, incident: IncidentRow | N
         lost_before=tokens.in_flight_at is not None,
         app_pk=row.app_pk,
         installation_pk=row.pk,
+        identity=row.identity,
         probing=incident is not None,
     )
     tokens.lease, tokens.lease_until = lease.name, now + span(core.settings.refresh_lease)
@@ -283,6 +290,8 @@ def _renewed(core: Core, draft: Draft, app: App, tokens: TokenRow, answer: Token
     change.touched, change.tokens = True, tokens
     if ask.probe and not draft.definition.states[row.state].functional:
         draft.apply("recovered", draft.facts(ask.actor))
+    if not draft.definition.states[row.state].functional:
+        tokens.refresh_at = None  # kept for a probe; nobody renews the dead ahead of time
     row.due_at = draft.due()
     if was_failing is not None:
         draft.notify(NoticeName.REFRESH_RECOVERED.value, "refresh_ok", cause=was_failing)
@@ -328,18 +337,20 @@ def _failed(core: Core, draft: Draft, tokens: TokenRow, answer: TokenAnswer | Ca
         tokens.refresh_at = tokens.access_expires_at if access_works else now
     else:
         tokens.refresh_at = now + wait
-    if tokens.failing != cause:
+    if not draft.definition.states[draft.state].functional:
+        tokens.refresh_at = None
+    elif tokens.failing != cause:
         tokens.failing = cause
         draft.notify(NoticeName.REFRESH_FAILED.value, "refresh_transient", cause=cause)
     draft.change.result = Ending(Ended.LATER, tokens.refresh_at, cause)
     return draft.change
 
 
-def _too_late(core: Core, draft: Draft, answer: TokenAnswer | CarrierError) -> Change:
+def _too_late(core: Core, draft: Draft, answer: TokenAnswer | CarrierError, lease: _Lease) -> Change:
     """The row moved on while the request was under way: nothing of the answer is stored, nothing is lost."""
     row = draft.row
     assert row is not None
     if isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.OK:
-        draft.change.revocations = give_back(core, row, answer, draft.now, row.identity)
+        draft.change.revocations = give_back(core, row, answer, draft.now, lease.identity)
     draft.change.result = Ending(Ended.ALREADY)
     return draft.change

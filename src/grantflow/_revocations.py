@@ -11,7 +11,7 @@ from grantflow._core import Core
 from grantflow._foreign import proofs
 from grantflow._oauth import AnswerClass, read_revocation_answer, revocation_request
 from grantflow._rows import AppRow, Change, Load, RevocationRow
-from grantflow.errors import CarrierError, GrantflowError
+from grantflow.errors import CarrierError, ConfigurationError, GrantflowError
 from grantflow_machines import Instant
 
 _log = logging.getLogger("grantflow")
@@ -83,6 +83,9 @@ class Postman:
         try:
             token = core.keys.open(row.sealed or b"", row.place).decode()
             known = proofs(core, app_row, app)
+        except ConfigurationError as error:
+            row.tries -= 1  # whoever has the keys and the secret gives it back; nothing was tried here
+            return f"given up: {error.code}", wait
         except GrantflowError as error:
             return f"unreadable: {error.code}", None
         for proof in known:

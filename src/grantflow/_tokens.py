@@ -67,6 +67,8 @@ async def _token(core: Core, renewals: Renewals, load: Load, refused: int | None
         wanted = not works or (tokens.refresh_at is not None and tokens.refresh_at <= now)
         if works and (not wanted or ending is not None):
             return _ready(core, found, tokens)
+        if fresh and ending is not None and ending.how in (Ended.RENEWED, Ended.ALREADY):
+            return _ready(core, found, tokens)  # it lasts no time at all: the API decides, and nobody asks again
         if ending is not None and ending.how in (Ended.HELD, Ended.LATER, Ended.NOTHING):
             raise _unavailable(found, ending, now)
         if ending is not None and ending.how is Ended.BUSY:

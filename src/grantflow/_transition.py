@@ -36,6 +36,7 @@ from grantflow_machines import (
     Facts,
     Grant,
     Instant,
+    Origin,
     Step,
     TimerKind,
 )
@@ -233,6 +234,7 @@ class Draft:
         """Give an attempt its outcome."""
         attempt.outcome = outcome
         attempt.closed_at = self.at
+        attempt.sealed = None
         self.touch(attempt)
 
     # -- what follows ---------------------------------------------------------------------------
@@ -351,7 +353,8 @@ class Draft:
                 tokens.refresh_at, self.change.tokens = tokens.refresh_at or self.now, tokens
         else:
             if rule.reason is not None:
-                row.reason = rule.reason if forced else reason or rule.reason
+                own_word = rule.origin is Origin.ENGINE and not forced  # from outside comes free text, for the trail
+                row.reason = (reason if own_word else None) or rule.reason
             if tokens is not None and tokens.refresh_at is not None:
                 tokens.refresh_at, self.change.stop_renewal = None, True
 

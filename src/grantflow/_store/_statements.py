@@ -196,7 +196,7 @@ SELECT_ATTEMPTS = (
     f"SELECT {listed('x', ATTEMPT_COLUMNS)} FROM {_attempt} x WHERE x.installation_pk = ? ORDER BY x.pk DESC LIMIT ?"
 )
 CLOSE_LOOSE = (
-    f"UPDATE {_attempt} SET outcome=?, closed_at=? "
+    f"UPDATE {_attempt} SET outcome=?, closed_at=?, sealed=NULL "
     "WHERE installation_pk IS NULL AND outcome IS NULL AND expires_at<=?"
 )
 HISTORY = (
@@ -229,10 +229,11 @@ REVOCATIONS_DUE = (
     "ORDER BY next_at LIMIT ?"
 )
 REVOCATIONS_OPEN = f"SELECT min(created_at), count(*) FROM {_revocation} WHERE next_at IS NOT NULL"
+REVOCATIONS_LOST = f"SELECT count(*) FROM {_revocation} WHERE next_at IS NULL AND outcome LIKE 'given up%'"
 SHARED = (
     f"SELECT EXISTS(SELECT 1 FROM {_installation} i JOIN {_token} t ON t.installation_pk = i.pk "
     "WHERE i.app_pk = ?1 AND t.access_sealed IS NOT NULL AND i.reason IS NULL "
-    "AND (CASE WHEN ?2 IS NULL THEN i.identity IS NULL AND i.subject_id = ?3 ELSE i.identity = ?2 END))"
+    "AND (i.identity = ?2 OR (i.subject_id = ?3 AND (?2 IS NULL OR i.identity IS NULL))))"
 )
 """Whether a live installation, a later grant of the same one included, may hold the same grant upstream."""
 _incident = table_of(_tables.Incident).name

@@ -225,6 +225,10 @@ class SqliteStore:
         notices, revocations = await self._rows(sql.OLDEST_NOTICE), await self._rows(sql.REVOCATIONS_OPEN)
         return (*notices[0], *revocations[0])
 
+    async def lost_revocations(self) -> int:
+        """See Store.lost_revocations."""
+        return int((await self._rows(sql.REVOCATIONS_LOST))[0][0])
+
     async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:
         """See Store.due_revocations."""
         return [RevocationRow(*row) for row in await self._rows(sql.REVOCATIONS_DUE, now, limit)]
