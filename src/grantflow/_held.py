@@ -77,7 +77,7 @@ class Completed:
     """How a callback ended. Source: S-12, S-17, S-18, S-24 … S-26, S-37."""
 
     outcome: str
-    """`completed`, `cancelled`, `failed`, `wrong-account`; `expired` or `superseded` when the answer came too late."""
+    """`completed`, `cancelled`, `failed`, `wrong-account`; `expired` or `superseded` where an answer came late."""
     installation: Installation | None
     attempt: str
     already: bool = False
