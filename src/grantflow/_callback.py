@@ -88,7 +88,7 @@ async def complete(
         digest = hashed(callback.state)
         found = await core.store.load(Load(state_hash=digest))
         app_row, attempt = _proved(core, found, callback, bound)
-        if attempt.outcome == SUPERSEDED:
+        if attempt.outcome == SUPERSEDED or _beaten(core, found, attempt):
             return await _already(core, digest, callback, bound)
         app = App.from_document(app_row.document)
         listing = await core.listing(attempt.actor)
@@ -130,6 +130,14 @@ def _proved(core: Core, found: Snapshot, callback: Callback, bound: str | None) 
     return found.app, attempt
 
 
+def _beaten(core: Core, found: Snapshot, attempt: AttemptRow) -> bool:
+    """Whether another tab has made the installation that this attempt, older than it, would have made."""
+    row = found.installation
+    if row is None or found.app is None or attempt.installation_pk is not None:
+        return False
+    return row.created_at >= attempt.created_at and core.definition(found.app.kind).states[row.state].functional
+
+
 def _account_of(core: Core, attempt: AttemptRow, listing: Sequence[Account]) -> str:
     """The account the grant goes to; raises TransitionRefused, and the callback can still be used."""
     account = attempt.account
@@ -152,7 +160,10 @@ async def _already(core: Core, digest: bytes, callback: Callback, bound: str | N
         row = found.installation
         if row is None or not core.definition(app_row.kind).states[row.state].functional:
             raise BadCallback(why="closed")
-        attempt.state_used_at = core.now()
+        now = core.now()
+        attempt.state_used_at, attempt.sealed = now, None
+        if attempt.outcome is None:
+            attempt.outcome, attempt.closed_at = SUPERSEDED, max(now, attempt.created_at)
         return Change(changed_attempts=[attempt], result=attempt.public_id)
 
     change = await core.transact(Load(state_hash=digest), work)

@@ -173,6 +173,9 @@ class Renewals:
             return draft.change
         tokens.lease = tokens.lease_until = None
         draft.change.tokens = tokens
+        proved = isinstance(answer, TokenAnswer) and answer.answer in (AnswerClass.DEAD, AnswerClass.INTERACTION)
+        if proved and lease.probing and found.incident is not None and found.incident.cause != FAILING:
+            close_incident(draft.change, found.app, found.incident, now, _AUTOMATIC)  # the app itself is known again
         if not lease.lost_before and not _unclear(answer):
             tokens.in_flight_at = None  # answered: nothing is unknown, unless an older request is
         if isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.MISCONFIGURED:
@@ -240,7 +243,8 @@ def _take(core: Core, found: Snapshot, ask: Ask) -> Change:
 def _must_wait(tokens: TokenRow, ask: Ask, now: Instant) -> bool:
     """Before its time only an operator asks, or an API's 401 where no failed renewal is being waited for."""
     early = tokens.refresh_at is not None and now < tokens.refresh_at
-    return early and not ask.probe and not (ask.forced and tokens.failing is None)
+    only_unanswered = tokens.failures == 1 and tokens.in_flight_at is not None
+    return early and not ask.probe and not (ask.forced and (tokens.failing is None or only_unanswered))
 
 
 def _leave(core: Core, draft: Draft, tokens: TokenRow, incident: IncidentRow | None, ask: Ask) -> object:

@@ -108,13 +108,20 @@ async def test_reports_while_a_renewal_is_under_way_wait_for_it_and_force_no_sec
     assert (await reported(stage, name, 2)).outcome == "renewed", "what came in good order is not a forced one"
 
 
-@pytest.mark.parametrize("fault", ["transient", "lost", "configuration"])
+async def test_a_401_brings_the_one_retry_after_a_lost_answer_forward(stage: Stage) -> None:
+    name = await stage.active()
+    stage.server.faults.append(NoAnswer())
+    assert (await reported(stage, name, 1)).outcome == "pending"
+    assert (await reported(stage, name, 1)).outcome == "renewed", (
+        "the access token works no more: nothing to wait for"
+    )
+    assert stage.refreshes() == 2
+
+
+@pytest.mark.parametrize("fault", ["transient", "configuration"])
 async def test_a_forced_renewal_that_fails_for_now_ends_nothing(stage: Stage, fault: str) -> None:
     name = await stage.active()
-    if fault == "lost":
-        stage.server.faults.append(NoAnswer())
-    else:
-        stage.answers(503) if fault == "transient" else stage.answers(401, error="invalid_client")
+    stage.answers(503) if fault == "transient" else stage.answers(401, error="invalid_client")
     for _ in range(5):
         answer = await reported(stage, name, 1)
         assert (answer.outcome, answer.token) == ("pending", None)
