@@ -194,7 +194,7 @@ class App:
         for version in self.versions:
             if version.name == name:
                 return version
-        msg = f"app {self.key!r} has no version {name!r}"
+        msg = f"app {self.key!r} has no version {str(name)!r:.80}"
         known = ", ".join(version.name for version in self.versions)
         raise ConfigurationError(msg, hint=f"registered versions: {known}")
 
@@ -213,8 +213,8 @@ class App:
         """
         try:
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            msg = f"cannot read {path}: {error}"
+        except (OSError, ValueError) as error:
+            msg = f"cannot read {str(path)!r:.200}: {error}"
             raise ConfigurationError(msg, hint="see examples/apps/ for a complete file") from error
         return cls.from_mapping(data)
 
@@ -280,7 +280,11 @@ class App:
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> App:
-    return App.from_mapping(json.loads(text))
+    try:
+        return App.from_mapping(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        msg = "a stored app cannot be read"
+        raise ConfigurationError(msg, hint="register it again: grantflow apps register FILE") from error
 
 
 def _server(data: Mapping[str, Any] | None) -> Server | None:

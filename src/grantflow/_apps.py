@@ -87,7 +87,7 @@ class Apps:
 
         def work(found: Snapshot) -> Change:
             if found.app is None:
-                msg = f"no app is called {app[:80]!r}"
+                msg = f"no app is called {str(app)[:80]!r}"
                 raise NotFound(msg)
             known = App.from_document(found.app.document)
             server_of(known)
@@ -218,7 +218,7 @@ class Apps:
         def work(found: Snapshot) -> Change:
             row = found.app
             if row is None:
-                msg = f"no app is called {app[:80]!r}"
+                msg = f"no app is called {str(app)[:80]!r}"
                 raise NotFound(msg)
             row.held_by = None if held is None else str(actor)
             row.held_reason, row.held_at = held, None if held is None else self._core.now()
@@ -245,7 +245,7 @@ class Apps:
 
         def run(found: Snapshot) -> Change:
             if found.app is None:
-                msg = f"no app is called {app[:80]!r}"
+                msg = f"no app is called {str(app)[:80]!r}"
                 raise NotFound(msg)
             parent = found.parent
             if parent is None or parent.removed_at is not None:
@@ -255,7 +255,7 @@ class Apps:
                 definition = App.from_document(found.app.document)
                 parent = new_parent(found.app, definition, account, self._core.now(), parent)
             else:
-                parent.revision += 1
+                parent.revision = (parent.revision if isinstance(parent.revision, int) else 0) + 1
             work(parent)
             target = f"{app}/{account}"
             return Change(

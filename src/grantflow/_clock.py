@@ -33,17 +33,20 @@ def to_instant(moment: datetime) -> Instant:
 
 
 def to_datetime(instant: Instant) -> datetime:
-    """The aware datetime of a stored instant.
+    """The aware datetime of a stored instant; the epoch for what is none, so that a damaged row can be shown.
 
     >>> to_datetime(1_000_000).isoformat()
     '1970-01-01T00:00:01+00:00'
     """
-    return EPOCH + timedelta(microseconds=instant)
+    try:
+        return EPOCH + timedelta(microseconds=instant)
+    except (OverflowError, TypeError):
+        return EPOCH
 
 
 def maybe_datetime(instant: Instant | None) -> datetime | None:
     """`to_datetime`, where there may be none."""
-    return None if instant is None else EPOCH + timedelta(microseconds=instant)
+    return None if instant is None else to_datetime(instant)
 
 
 def span(length: timedelta) -> int:

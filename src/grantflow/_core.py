@@ -18,6 +18,7 @@ from grantflow._ports import Carrier, Clock, Store, Work
 from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, damage
 from grantflow._transition import Draft
 from grantflow.errors import (
+    BadInput,
     ConfigurationError,
     Conflict,
     DirectoryUnavailable,
@@ -91,8 +92,14 @@ class Core:
             except Quarantined as error:
                 await self._set_aside(load, str(error))
                 raise
-            except (ValueError, TypeError, LookupError) as error:
+            except UnicodeEncodeError as error:
+                msg = "a text that was passed is not valid"
+                raise BadInput(msg) from error
+            except (ValueError, TypeError, LookupError, OverflowError) as error:
                 why = await self._damage(load)
+                if why is None and isinstance(error, OverflowError):
+                    msg = "a number is too large for the database"
+                    raise BadInput(msg) from error
                 if why is None:
                     raise
                 await self._set_aside(load, why)
@@ -111,11 +118,14 @@ class Core:
             await self.store.quarantine(row.pk, why, self.now())
 
     async def _damage(self, load: Load) -> str | None:
-        row = (await self.store.load(load)).installation
-        return None if row is None else damage(row)
+        found = await self.store.load(load)
+        return None if found.installation is None else damage(found.installation, found.attempts)
 
     async def app(self, key: str) -> tuple[AppRow, App]:
         """A registered app; raises NotFound."""
+        if not isinstance(key, str):
+            msg = "an app is named by its key, a text"
+            raise BadInput(msg)
         found = (await self.store.load(Load(app=key))).app
         if found is None:
             shown = key.removeprefix("client:")[:80]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,9 +15,9 @@ from grantflow._filter import parse, quoted
 from grantflow._model import Attempt, Counts, Explanation, Guidance, Installation, Matches, Page, TransitionRecord
 from grantflow._ports import Listed
 from grantflow._requests import checked_name
-from grantflow._rows import Load, Snapshot
+from grantflow._rows import Load, Snapshot, damage
 from grantflow._view import guidance, installed_version, view, view_listed
-from grantflow.errors import BadInput, NotFound
+from grantflow.errors import BadInput, NotFound, Quarantined
 from grantflow_machines import Actor, ActorKind, Instant, LifecycleChart
 
 
@@ -154,7 +155,11 @@ class Inspection:
         assert found.app is not None
         app = App.from_document(found.app.document)
         rows = await self._core.store.attempts(found.installation.pk, limit)
-        return tuple(_journey.attempt_view(row, app, installation) for row in rows)
+        shown = []
+        for row in rows:
+            with contextlib.suppress(ValueError, TypeError, AttributeError):  # one spoiled line hides no other
+                shown.append(_journey.attempt_view(row, app, installation))
+        return tuple(shown)
 
     async def guidance(
         self,
@@ -201,6 +206,10 @@ class Inspection:
         asked = _send.Asked(event, actor, payload or {})
         found = await self._snapshot(Load(installation=installation, consents_of=actor))
         await self._prepare(asked, found)
+        assert found.installation is not None
+        why = damage(found.installation, found.attempts)
+        if why is not None:
+            raise Quarantined(why)
         return _send.explain(self._core.draft(found), asked)
 
     async def _prepare(self, asked: _send.Asked, found: Snapshot) -> None:

@@ -54,7 +54,12 @@ class Courier:
             while pending := await self._core.store.pending_notices(_BATCH):
                 done = []
                 for pk, installation, app, row in pending:
-                    body = json.loads(row.body)
+                    try:
+                        body = json.loads(row.body)
+                    except (ValueError, TypeError):
+                        _log.error("notice %s cannot be read; it is passed over", pk)
+                        done.append(pk)
+                        continue
                     notice = Notice(installation, row.name, row.version, to_datetime(row.at), body, app)
                     if not await self._tell(notice):
                         break

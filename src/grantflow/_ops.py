@@ -100,7 +100,7 @@ class Ops:
         try:
             move = self._planned(found, to, actor, reason)
         except TransitionRefused as error:
-            await self._record(actor, "force", installation, reason, seen, "refused", f"to {to[:80]}: {error}")
+            await self._record(actor, "force", installation, reason, seen, "refused", f"to {str(to)[:80]}: {error}")
             raise
         fingerprint = self._core.definition(found.app.kind if found.app else "").fingerprint
         await self._record(actor, "force", installation, reason, seen, "previewed", f"to {to}")
@@ -271,8 +271,8 @@ class Ops:
         """Let the next sweep expire an app's rows though the brake holds them."""
         await self._allowed(actor, "release-sweep", app, reason)
         await self._core.app(app)
-        self._brake.released.add(app)
         await self._record(actor, "release-sweep", app, reason, None, "applied", "")
+        self._brake.released.add(app)
 
     async def actions(self, *, limit: int = 100, before: int | None = None) -> Sequence[tuple[int, OperatorAction]]:
         """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on."""
@@ -354,8 +354,8 @@ class Ops:
 
 def _force(draft: Draft, to: str, actor: Actor, reason: str, *, quiet: bool) -> None:
     event = draft.definition.event_with(Effect.FORCED)
-    if to not in draft.definition.states:
-        msg = f"no state is called {to[:80]!r}"
+    if not isinstance(to, str) or to not in draft.definition.states:
+        msg = f"no state is called {str(to)!r:.80}"
         raise BadInput(msg, hint="states: " + ", ".join(draft.definition.states))
     reachable = draft.definition.targets(event, draft.state)
     if to not in reachable:

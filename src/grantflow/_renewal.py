@@ -243,7 +243,7 @@ def _take(core: Core, found: Snapshot, ask: Ask) -> Change:
 def _must_wait(tokens: TokenRow, ask: Ask, now: Instant) -> bool:
     """Before its time only an operator asks, or an API's 401 where no failed renewal is being waited for."""
     early = tokens.refresh_at is not None and now < tokens.refresh_at
-    only_unanswered = tokens.failures == 1 and tokens.in_flight_at is not None
+    only_unanswered = tokens.failures == 1 and tokens.failing == NoAnswer.code
     return early and not ask.probe and not (ask.forced and (tokens.failing is None or only_unanswered))
 
 

@@ -44,6 +44,10 @@ def checked_request(
     if app.server is not None and (state is not None or code_challenge is not None):
         msg = "in client mode state and PKCE are the engine's own"
         raise InvalidRequest(msg)
+    for what, text in (("scope", scope), ("state", state), ("code_challenge", code_challenge)):
+        if text is not None and not isinstance(text, str):
+            msg = f"{what} must be a text"
+            raise InvalidRequest(msg)
     if response_type != "code":
         msg = "response_type must be 'code' (RFC 9700 §2.1.2)"
         raise InvalidRequest(msg)

@@ -5,6 +5,7 @@ Field order is column order; a test holds these against the tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from grantflow.errors import BadInput
@@ -394,27 +395,36 @@ def subject_of(kind: str, account: str, subject_id: str | None) -> tuple[str, st
 
 _WHOLE = ("version", "generation", "created_at", "entered_at", "updated_at")
 _MAYBE = ("due_at", "deadline_at", "suspended_at")
-_TEXTS = ("state", "granted", "account", "subject_id")
+_TEXTS = ("state", "granted", "account", "subject_kind", "subject_id", "label")
+_LAST = 253_402_300_800_000_000
+"""Microseconds from the epoch to the year 10000."""
 
 
-def damage(row: InstallationRow) -> str | None:
+def _whole(value: object) -> bool:
+    """A count or an instant before the year 10000."""
+    return type(value) is int and -_LAST < value < _LAST
+
+
+def damage(row: InstallationRow, attempts: Sequence[AttemptRow] = ()) -> str | None:
     """What makes a stored row unreadable, or None; looked for only after something failed or the row is set aside."""
-    numbers = [name for name in _WHOLE if type(getattr(row, name)) is not int]
-    numbers += [name for name in _MAYBE if not isinstance(getattr(row, name), int | None)]
-    bad = numbers + [name for name in _TEXTS if not isinstance(getattr(row, name), str)]
+    numbers = [name for name in _WHOLE if not _whole(getattr(row, name))]
+    numbers += [name for name in _MAYBE if getattr(row, name) is not None and not _whole(getattr(row, name))]
+    bad = numbers + [name for name in _TEXTS if not storable(getattr(row, name))]
     if row.suspended_by is not None and row.suspended_by not in set(ActorKind):
         bad.append("suspended_by")
+    if not all(_whole(attempt.expires_at) and type(attempt.step) is int for attempt in attempts):
+        bad.append("an open attempt")
     return f"the row cannot be read: {', '.join(bad)}" if bad else None
 
 
 def mended(row: InstallationRow) -> InstallationRow:
     """A row that can be shown: what cannot be read is left out."""
     for name in _WHOLE:
-        if type(getattr(row, name)) is not int:
+        if not _whole(getattr(row, name)):
             setattr(row, name, 0)
     for name in _MAYBE:
-        if not isinstance(getattr(row, name), int | None):
+        if not _whole(getattr(row, name)):
             setattr(row, name, None)
     for name in _TEXTS:
-        setattr(row, name, str(getattr(row, name)))
+        setattr(row, name, str(getattr(row, name)).encode(errors="replace").decode())
     return row

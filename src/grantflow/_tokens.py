@@ -22,6 +22,7 @@ from grantflow._view import guidance, installed_version, view
 from grantflow.errors import (
     AppMisconfigured,
     BadInput,
+    DatabaseError,
     GrantflowError,
     NotFound,
     NotHeldHere,
@@ -215,6 +216,8 @@ async def renew_due(core: Core, renewals: Renewals, limit: int) -> RenewalReport
                 return Ended.HELD
             try:
                 ending = await renewals.renew(installation, Ask())
+            except DatabaseError:
+                raise
             except GrantflowError:
                 return None
             if ending.how is Ended.HELD:

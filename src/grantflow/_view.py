@@ -71,7 +71,7 @@ def view(snapshot: Snapshot, definition: Definition, settings: Settings, now: In
     row, app_row = snapshot.installation, snapshot.app
     assert row is not None
     assert app_row is not None
-    why = damage(row)
+    why = damage(row, snapshot.attempts)
     if why is not None:
         row = mended(row)
         row.quarantined, snapshot.quarantined = True, snapshot.quarantined or why

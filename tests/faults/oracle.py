@@ -127,6 +127,11 @@ def _grant_of(conn: sqlite3.Connection, definition: Definition, pk: int, state: 
     fresh = [row for row in held if row[0] == "refresh" and row[2]]
     if not tokens and not held and state != "active":
         return []  # forced there without ever having had a grant
+    sealed = conn.execute(
+        "SELECT 1 FROM grantflow_token_set WHERE installation_pk=? AND access_sealed IS NOT NULL", (pk,)
+    ).fetchall()
+    if sealed:
+        return [] if tokens == [(generation,)] and not held else [f"{tokens} sealed, {held} beside, not {generation}"]
     if tokens != [(generation,)] or fresh != [("refresh", generation, 1)]:
         return [f"tokens {tokens} and credentials {held} at generation {generation} in {state}"]
     if max(row[1] for row in held) > generation:

@@ -145,35 +145,6 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], Call]] = {
     **{f"{name}, of any type": (JUNK, call) for name, call in TEXT_ARGUMENTS.items()},
     **OTHER_ARGUMENTS,
 }
-NO_CHECK = "not checked before it reaches the database"
-TOO_BIG = "numbers beyond 64 bits are not refused"
-TYPES = "a text is expected and its type is not looked at"
-KNOWN: dict[str, tuple[Any, str]] = {
-    "authorize entry_point": ("\ud800", NO_CHECK),
-    "authorize entry_point, of any type": ("\ud800", NO_CHECK),
-    "an operator's id": ("\ud800", NO_CHECK),
-    "apps.upgrade": ("a" * 70_000, "the message repeats the whole argument"),
-    "apps.upgrade, of any type": ("a" * 70_000, "the message repeats the whole argument"),
-    "history limit": (2**64, TOO_BIG),
-    "history before": (2**64, TOO_BIG),
-    "attempts limit": (2**64, TOO_BIG),
-    "actions limit": (2**64, TOO_BIG),
-    "actions before": (2**64, TOO_BIG),
-    "find, of any type": (None, TYPES),
-    "count, of any type": (None, TYPES),
-    "authorize, of any type": (None, TYPES),
-    "authorize scope, of any type": ({}, TYPES),
-    "authorize state, of any type": ([], TYPES),
-    "authorize code_challenge, of any type": ({}, TYPES),
-    "install, of any type": (None, TYPES),
-    "force to, of any type": ([], TYPES),
-    "release_sweep, of any type": (None, TYPES),
-    "apps.get, of any type": (None, TYPES),
-    "apps.install, of any type": (None, TYPES),
-    "apps.uninstall, of any type": (None, TYPES),
-    "apps.hold, of any type": (None, TYPES),
-}
-"""Arguments that come out as a foreign error, with a value that shows it."""
 
 
 def drawn(
@@ -213,33 +184,20 @@ def drawn(
     return list(dict.fromkeys(found + looked_at(file)[1]))
 
 
-@pytest.mark.parametrize("name", [name for name in ARGUMENTS if name not in KNOWN])
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_an_argument_gives_a_result_or_an_error_of_ours(folder: Path, known: dict[str, Any], name: str) -> None:
     assert drawn(folder, known, name, FEW) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in ARGUMENTS if name not in KNOWN])
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_an_argument_gives_a_result_or_an_error_of_ours_many_times(
     folder: Path, known: dict[str, Any], name: str
 ) -> None:
     assert drawn(folder, known, name, MANY) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=why)) for name, (_, why) in KNOWN.items()],
-)
-def test_an_argument_that_gives_a_foreign_error_yet(folder: Path, known: dict[str, Any], name: str) -> None:
-    assert drawn(folder, known, name, 1, st.just(KNOWN[name][0])) == []
-
-
-NO_PATH = pytest.mark.xfail(strict=True, raises=ValueError, reason="App.from_toml: what is no path at all")
-
-
-@pytest.mark.parametrize(
-    "text", [pytest.param(text, marks=NO_PATH) if {*"\0\ud800\udfff"} & {*text} else text for text in SPECIAL]
-)
+@pytest.mark.parametrize("text", SPECIAL)
 def test_an_app_in_a_file_that_is_not_there_is_an_error_of_ours(text: str) -> None:
     with pytest.raises(GrantflowError):
         App.from_toml(text)

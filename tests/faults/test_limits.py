@@ -135,7 +135,6 @@ async def test_an_engine_cannot_be_opened_while_somebody_writes_and_can_be_right
             assert await VERBS["open"].call(engine, known)
 
 
-@pytest.mark.xfail(strict=True, reason="Ops.release_sweep lets go of the brake before it is on the record")
 async def test_a_release_that_cannot_be_recorded_releases_nothing(folder: Path, known: dict[str, Any]) -> None:
     async with ground(folder, "release_sweep", known) as stand:
         await stand.on_writer(lambda conn: conn.execute("PRAGMA query_only=ON"))

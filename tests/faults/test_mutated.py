@@ -17,40 +17,11 @@ from hypothesis import strategies as st
 from tests.faults.mutating import VALUES, Spoiled, asked_everything, cells, owner, soften, spoil
 
 FEW = 120
-UNREADABLE = "a row's text is not UTF-8: sqlite3 refuses the whole statement; set a text_factory on every connection"
-FAR_AWAY = "damage() lets instants through that no datetime holds, and integers that SQLite does not"
-EXPLAIN = "Inspection.explain reaches Draft without the net of Core.transact"
-ONE_LINE = "one bad line spoils the whole answer"
-DOCUMENT = "App.from_document is reached without a net"
-BLOB = "json_array cannot hold a blob: the attempts of one row stop the sweep of all"
 OPEN = 5
 """An attempt that is open and tied to a row."""
 ROW, TOKENS = "grantflow_installation", "grantflow_token_set"
 KNOWN: dict[tuple[str, str], tuple[str, str]] = {
-    ("grantflow_action", "at"): ("martian", ONE_LINE + ": Ops.actions"),
     ("grantflow_app", "key"): ("null", "Inspection and _sweep._live trust the key of an app"),
-    ("grantflow_app", "document"): ("brace", DOCUMENT),
-    ("grantflow_attempt", "label"): ("bytes", BLOB),
-    ("grantflow_attempt", "public_id"): ("bytes", ONE_LINE + ": Inspection.attempts"),
-    ("grantflow_attempt", "actor_kind"): ("martian", ONE_LINE + ": Inspection.attempts"),
-    ("grantflow_attempt", "account"): ("bytes", ONE_LINE + ": Inspection.attempts"),
-    ("grantflow_attempt", "redirect_uri"): ("null", ONE_LINE + ": Inspection.attempts"),
-    ("grantflow_attempt", "expires_at"): ("martian", ONE_LINE + ": Inspection.attempts"),
-    ("grantflow_consent", "approved"): ("null", EXPLAIN),
-    (ROW, "app_pk"): ("martian", "SqliteStore.due turns app_pk into a number: no sweep runs any more"),
-    (ROW, "version"): ("huge", FAR_AWAY + ": no sweep runs any more"),
-    (ROW, "due_at"): ("huge", FAR_AWAY + ": nobody can list any more"),
-    (ROW, "deadline_at"): ("huge", FAR_AWAY + ": nobody can list or sweep any more"),
-    (ROW, "created_at"): ("huge", FAR_AWAY + ": nobody can list any more"),
-    (ROW, "entered_at"): ("huge", FAR_AWAY + ": nobody can list any more"),
-    (ROW, "updated_at"): ("huge", FAR_AWAY + ": nobody can list any more"),
-    (ROW, "suspended_by"): ("martian", EXPLAIN),
-    (ROW, "label"): ("no text", UNREADABLE),
-    (TOKENS, "scopes"): ("no text", UNREADABLE),
-    ("grantflow_outbox", "at"): ("martian", ONE_LINE + ": Courier, and no notice goes out any more"),
-    ("grantflow_outbox", "body"): ("brace", ONE_LINE + ": Courier, and no notice goes out any more"),
-    ("grantflow_parent", "revision"): ("martian", "Apps._change counts on a number"),
-    ("grantflow_transition", "at"): ("martian", ONE_LINE + ": Inspection.history"),
 }
 """Cells whose damage is not contained, with a value that shows it."""
 

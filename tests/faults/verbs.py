@@ -31,8 +31,18 @@ from grantflow import (
     Version,
     Window,
 )
-from grantflow.errors import Conflict, GrantflowError, InvalidGrant, NotFound, TransitionRefused
+from grantflow.errors import (
+    BadCallback,
+    Conflict,
+    GrantflowError,
+    InvalidGrant,
+    NotFound,
+    TokenUnavailable,
+    TransitionRefused,
+)
 from grantflow.testing import SECRET, ManualClock, People, authorize, consent, sample_app
+from tests.faults import foreign
+from tests.faults.foreign import MAIL
 
 BOB, MARIA, UMA = Actor.agent("bob"), Actor.admin("maria"), Actor.user("uma")
 PLATFORM, OPERATOR = Actor.system(), Actor.operator("olga")
@@ -55,7 +65,15 @@ def people() -> People:
 def opened(file: Path, clock: ManualClock, **settings: Any) -> Any:
     """An engine whose sweep takes everything in one chunk, so that runs are alike."""
     chosen = replace(Settings(chunk_budget=timedelta(seconds=60)), **settings)
-    return Engine.open(f"sqlite:///{file}", clock=clock, directory=people(), settings=chosen)
+    return Engine.open(
+        f"sqlite:///{file}",
+        clock=clock,
+        directory=people(),
+        settings=chosen,
+        keys=foreign.ring(),
+        http=foreign.answers,
+        identify=foreign.identify,
+    )
 
 
 def fresh(template: Path, file: Path) -> None:
@@ -90,7 +108,7 @@ async def prepare(file: Path) -> Prepared:
         await engine.select_account(form.id, "account-6", actor=BOB)
         loose = [await engine.authorize(KEY, actor=BOB, code_challenge=CHALLENGE) for _ in range(2)]
         outside = await engine.authorize(EXTERNAL, actor=UMA, code_challenge=CHALLENGE)
-        return {
+        return await foreign.prepare_foreign(engine) | {
             "ids": [tokens.installation for tokens in live],
             "access": [tokens.access_token.value for tokens in live],
             "refresh": [*(tokens.refresh_token.value for tokens in live), renewed.refresh_token.value],
@@ -216,6 +234,37 @@ VERBS: dict[str, Verb] = {
         again=(TransitionRefused,),
     ),
     "notices": Verb(_deliver, several=True),
+    "complete": Verb(
+        lambda e, k: e.complete(k["query"], cookies=k["cookies"]), several=True, again=(BadCallback,), adds=True
+    ),
+    "complete_refused": Verb(
+        lambda e, k: e.complete(k["no"], cookies=k["cookies"]), several=True, again=(BadCallback,)
+    ),
+    "access_token": Verb(
+        lambda e, k: foreign.patient(e.access_token(k["mail"][2])),
+        later=timedelta(hours=2),
+        several=True,
+        again=(TokenUnavailable,),
+        adds=True,
+    ),
+    "report": Verb(
+        lambda e, k: foreign.patient(e.report(k["mail"][2], status=401, generation=1)),
+        several=True,
+        again=(TokenUnavailable,),
+        adds=True,
+    ),
+    "renew_due": Verb(lambda e, k: e.renew_due(limit=1), later=timedelta(hours=2), several=True, adds=True),
+    "adopt": Verb(
+        lambda e, k: e.adopt(
+            MAIL, account="account-4", subject=BOB, actor=PLATFORM, access_token="x", identity="somebody"
+        ),
+        adds=True,
+    ),
+    "probe": Verb(lambda e, k: e.ops.probe(k["mail"][3], actor=OPERATOR, reason=REASON), several=True, adds=True),
+    "add_secret": Verb(lambda e, k: e.apps.add_secret(MAIL, "a newer secret of the app", actor=OPERATOR)),
+    "give_back_there": Verb(lambda e, k: e.deliver_revocations(), several=True),
+    "rotate_keys": Verb(lambda e, k: e.ops.rotate_keys(actor=OPERATOR, reason=REASON), several=True, adds=True),
+    "disconnect_there": Verb(lambda e, k: e.disconnect(k["mail"][2], actor=BOB), several=True, adds=True),
     "send_to_damaged": Verb(
         lambda e, k: _refused(e.send(k["ids"][0], "unsuspend", actor=PLATFORM)),
         damage="UPDATE grantflow_installation SET deadline_at = 'soon' WHERE public_id = ?",
@@ -237,11 +286,15 @@ PUBLIC_WRITES = {
     "engine": {
         *("authorize", "reauthorize", "window", "select_account", "agree", "cancel", "refuse", "install", "send"),
         *("suspend", "unsuspend", "uninstall", "sweep"),
+        *("complete", "access_token", "report", "renew_due", "adopt", "deliver_revocations"),
     },
     "ledger": {"redeem", "renew", "revoke"},
-    "ops": {"force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair"},
+    "ops": {
+        *("force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair", "probe", "rotate_keys"),
+    },
     "apps": {
         *("register", "install", "uninstall", "upgrade", "set_available", "suspend", "unsuspend", "hold", "release"),
+        "add_secret",
     },
 }
 """What the table calls, door by door; a test holds it against the front door."""
@@ -285,4 +338,4 @@ def said(result: object) -> object:
         case App():
             return [result.key, result.kind.value if isinstance(result.kind, AppKind) else result.kind]
         case _:
-            return result
+            return foreign.told(result)

@@ -14,7 +14,7 @@ from typing import NoReturn
 from grantflow._clock import to_instant
 from grantflow._filter._fields import FIELDS, FLAGS, SORTS, STATES, WORD
 from grantflow._filter._query import Exact, Prefix, Query, Span, Term, Value
-from grantflow.errors import FilterSyntaxError
+from grantflow.errors import BadInput, FilterSyntaxError
 from grantflow_machines import CHARTS, Instant
 
 MAX_LENGTH = 2_000
@@ -62,6 +62,9 @@ def parse(text: str, now: Instant) -> Query:
 
     Raises FilterSyntaxError, which points at the character, for everything that cannot be read.
     """
+    if not isinstance(text, str):
+        msg = "a filter is a text"
+        raise BadInput(msg)
     _check(text)
     terms: list[Term] = []
     sort: tuple[str, bool] | None = None

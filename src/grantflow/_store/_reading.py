@@ -168,7 +168,7 @@ def _with_consents(conn: sqlite3.Connection, found: Snapshot, what: Load) -> Sna
         return found
     values = (found.app.pk, account, subject_kind, subject_id, actor.kind.value, actor.id)
     texts = conn.execute(sql.APPROVED, values).fetchall()
-    found.approved = frozenset().union(*(scope_set(text) for (text,) in texts))
+    found.approved = frozenset().union(*(scope_set(text) for (text,) in texts if isinstance(text, str)))
     return found
 
 

@@ -35,7 +35,7 @@ from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
 from grantflow._store._writer import Job, Writer
 from grantflow._store._writing import Counts
-from grantflow.errors import ConfigurationError, DatabaseError, GrantflowError, Quarantined
+from grantflow.errors import BadInput, ConfigurationError, DatabaseError, GrantflowError, Quarantined
 from grantflow_machines import Instant
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ _READERS = 2
 _LONG_CHUNK = 500
 """Rows of a chunk that may go on beyond its budget while nobody waits."""
 _PREFIX = "sqlite:///"
+_UNREADABLE = ("JSON", "malformed JSON", "Could not decode")
+"""How SQLite begins to speak of a row that it cannot put together, rather than of the database."""
 
 
 def path_of(url: str) -> Path:
@@ -90,7 +92,7 @@ class SqliteStore:
             uri = f"file:{quote(str(path))}?mode=ro"
             while len(readers) < _READERS:
                 readers.append(await _connected(uri, uri=True))
-        except (sqlite3.Error, GrantflowError) as error:
+        except BaseException as error:
             for opened in (*readers, *([] if connection is None else [connection])):
                 await opened.close()
             if lock is not None:
@@ -146,6 +148,9 @@ class SqliteStore:
             result: T = await reader._execute(function, reader._conn, *args)  # noqa: SLF001 - one hop, as the writer
         except sqlite3.Error as error:
             raise translated(error) from error
+        except OverflowError as error:
+            msg = "a number is too large for the database"
+            raise BadInput(msg) from error
         except ValueError as error:
             msg = "the database is closed"
             raise DatabaseError(msg) from error
@@ -194,7 +199,7 @@ class SqliteStore:
 
     async def due(self, now: Instant, limit: int) -> list[tuple[int, int]]:
         """See Store.due."""
-        return [(int(pk), int(app)) for pk, app in await self._rows(sql.DUE, now, limit)]
+        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in await self._rows(sql.DUE, now, limit)]
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
         """See Store.due_by_app."""
@@ -290,11 +295,18 @@ async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:
     connection = aiosqlite.connect(path, isolation_level=None, cached_statements=256, **settings)
     connection._thread.daemon = True  # noqa: SLF001 - an engine nobody closed must not hang the exit; pinned
     try:
-        return await connection
+        opened = await connection
+        opened.text_factory = _readable
     except BaseException:
         # Its thread reports to this loop once more; a loop that closes first makes it print a traceback.
         await asyncio.to_thread(connection._thread.join)  # noqa: SLF001 - aiosqlite has no door for that
         raise
+    return opened
+
+
+def _readable(raw: bytes) -> str:
+    """A text, also where it is none: one spoiled cell must not stop the statement that meets it."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _prepare(
@@ -335,7 +347,12 @@ def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undi
                 quarantined += 1
             except GrantflowError:
                 skipped += 1
-            except (ValueError, TypeError, LookupError) as error:
+            except sqlite3.OperationalError as error:
+                if not str(error).startswith(_UNREADABLE):
+                    raise
+                _writing.quarantine(conn, pk, f"the row cannot be read: {error}"[:200], now)
+                quarantined += 1
+            except (ValueError, TypeError, LookupError, OverflowError) as error:
                 _writing.quarantine(conn, pk, f"the row cannot be read: {error}"[:200], now)
                 quarantined += 1
         if one_by_one:
