@@ -258,6 +258,7 @@ VERBS: dict[str, Verb] = {
         lambda e, k: e.adopt(
             MAIL, account="account-4", subject=BOB, actor=PLATFORM, access_token="x", identity="somebody"
         ),
+        several=True,
         adds=True,
     ),
     "probe": Verb(lambda e, k: e.ops.probe(k["mail"][3], actor=OPERATOR, reason=REASON), several=True, adds=True),

@@ -1,0 +1,91 @@
+"""Every screen and dialog of the console on a database full of secrets, as text and as picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from grantflow import Actor
+from grantflow.errors import GrantflowError
+from grantflow_tui._base import ConsoleScreen
+from grantflow_tui._browse import BrowseScreen
+from grantflow_tui._detail import DetailScreen
+from grantflow_tui._fleet import FleetScreen
+from grantflow_tui._force import ForceDialog
+from grantflow_tui._help import HelpScreen
+from tests.security.channels import Channels
+from tests.security.foreign_story import everything, told_at
+from tests.security.screens import watched
+from tests.tui.fleet import console_on, settled
+
+SCREENS = {FleetScreen, BrowseScreen, DetailScreen, ForceDialog, HelpScreen}
+
+
+def every_screen() -> set[type]:
+    """Every screen class of the console's own modules."""
+    from textual.screen import Screen
+
+    found, waiting = set[type](), list[type]([Screen])
+    while waiting:
+        kinds: list[type] = type.__subclasses__(waiting.pop())
+        waiting += kinds
+        found |= {kind for kind in kinds if kind.__module__.startswith("grantflow_tui")}
+    return found - {ConsoleScreen}
+
+
+def test_every_screen_has_a_case() -> None:
+    assert every_screen() == SCREENS
+
+
+async def test_no_screen_shows_a_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told, seen = Channels(), set[type]()
+    async with told_at(tmp_path, told) as life:
+        await everything(life)
+        engine = life.engine
+        ids = [item.id for item in (await engine.find("is:any")).items]
+        app = console_on(engine, write=True)
+        async with app.run_test(size=(200, 60)) as pilot:
+
+            async def look(*keys: str) -> str:
+                if keys:
+                    await pilot.press(*keys)
+                await settled(pilot)
+                seen.add(type(app.screen))
+                return watched(told, app)
+
+            await look()
+            await look("2")
+            assert len(ids) >= 5
+            for number, name in enumerate(ids):
+                app.open_detail(name)
+                await look()
+                await look("end")
+                if not number:
+                    await look("y")
+                    await look("f")
+                    app.screen.query_one("#reason", Input).value = "a reason that is long enough"
+                    await look("tab", "tab", "enter")
+                    await look("escape")
+                await look("escape")
+            await look("slash")
+            app.screen.query_one("#filter", Input).value = "state:bogus"
+            await look("enter")
+            await look("escape")
+            await look("question_mark")
+            await look("escape")
+            error = await told.fails(life.engine.adopt("crm", account="x", actor=Actor.user("x"), access_token="y"))
+            assert isinstance(error, GrantflowError)
+            app.tell(str(error), bad=True)
+            await look()
+            told.heard("screen", app.clipboard)
+        app._exception = error
+        app._fatal_error()
+        app.error_console.file = None  # type: ignore[assignment]  # rich takes None for stderr
+        app._print_error_renderables()
+        told.heard("screen", "".join(capsys.readouterr()))
+        app._exception = None
+    assert seen == SCREENS
+    assert len(told.out["svg"]) > 40
+    assert told.hits() == []
