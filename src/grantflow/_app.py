@@ -20,6 +20,7 @@ from grantflow.errors import ConfigurationError
 
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _RESERVED = {
     "client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "request", "request_uri",
     "response_mode", "response_type", "scope", "state",
@@ -215,7 +216,9 @@ class App:
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             msg = f"cannot read {str(path)!r:.200}: {error}"
-            raise ConfigurationError(msg, hint="see examples/apps/ for a complete file") from error
+            raise ConfigurationError(
+                msg, hint="see examples/apps/ for a complete file"
+            ) from None  # it quotes the file
         return cls.from_mapping(data)
 
     @classmethod
@@ -327,6 +330,8 @@ def _identity_problems(app: App) -> list[str]:
         found.append("name must have 1 to 200 characters")
     if app.mode not in ("host", "client") or (app.mode == "client") != (app.server is not None):
         found.append("mode is 'host', or 'client' with a [server]")
+    if not all(isinstance(known, str) and _SHA256.fullmatch(known) for known in app.secret_hashes):
+        found.append("secret_hashes are SHA-256 in hex, never a secret itself: use with_secret")
     if app.server is not None and app.secret_hashes:
         found.append("secret_hashes belong to host mode; a client needs the secret itself, as client_secret")
     if app.server is None and app.client_secret is not None:
@@ -363,6 +368,8 @@ def _uri_problem(what: str, uri: str) -> str | None:
         host = parts.hostname
     except (ValueError, AttributeError, TypeError):
         return f"{what} {uri!r} cannot be read"
+    if "@" in parts.netloc:
+        return f"{what} must not carry a name or password"
     secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     if not secure or not host or parts.fragment or "#" in uri:
         return f"{what} {uri!r} must be absolute, https (http on loopback), without a fragment"

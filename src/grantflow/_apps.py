@@ -214,6 +214,7 @@ class Apps:
             msg = "only an operator holds and releases apps"
             raise PermissionDenied(msg)
         verb = "release" if held is None else "hold"
+        await self._core.ask_policy(actor, verb, None)
 
         def work(found: Snapshot) -> Change:
             row = found.app

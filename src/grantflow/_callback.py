@@ -24,6 +24,7 @@ from grantflow._oauth import (
     Callback,
     TokenAnswer,
     check_issuer,
+    error_word,
     exchange_request,
     parse_callback,
 )
@@ -173,7 +174,7 @@ async def _already(core: Core, digest: bytes, callback: Callback, bound: str | N
 
 async def _refused(core: Core, digest: bytes, callback: Callback, bound: str | None) -> Completed:
     """An error callback that proved itself: the attempt ends, no grant is touched, no token request is made."""
-    error = callback.error or ""
+    error = error_word(callback.error or "")
     cancelled = error == "access_denied"
 
     def work(found: Snapshot) -> Change:

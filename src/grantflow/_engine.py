@@ -229,6 +229,7 @@ class Engine(ClientMode):
             TransitionRefused: the account is not this person's, or not one this attempt may choose.
             NotFound: the attempt does not exist or is another person's.
         """
+        await self._core.ask_policy(actor, "select_account", None)
         return await _journey.select_account(self._core, attempt, account, actor)
 
     async def form(self, attempt: str, *, actor: Actor) -> ConsentForm:
@@ -241,6 +242,7 @@ class Engine(ClientMode):
         Raises:
             TransitionRefused: a required scope is missing, the time is over, or the account is no longer theirs.
         """
+        await self._core.ask_policy(actor, "agree", None)
         return await _journey.agree(self._core, attempt, actor, scopes)
 
     async def cancel(self, attempt: str, *, actor: Actor) -> Returned:
@@ -271,6 +273,7 @@ class Engine(ClientMode):
         """
         checked_name(account, "account")
         checked_name(label, "label")
+        await self._core.ask_policy(actor, "install", None)
         _, known = await self._core.app(app)
         owner = None
         if known.kind is not AppKind.ACCOUNT:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from grantflow._app import App, LifetimePolicy, Server, scope_text
 from grantflow._clock import span
 from grantflow._core import Core
-from grantflow._ids import hashed, new_id, new_pkce, new_secret
+from grantflow._ids import hashed, new_id, new_pkce, new_secret, same
 from grantflow._oauth import ClientProof, TokenAnswer, authorization_url
 from grantflow._rows import AppRow, AttemptRow, InstallationRow, RevocationRow, TokenRow
 from grantflow._secret import Secret
@@ -40,7 +40,7 @@ def _secret_place(row: AppRow) -> str:
 def add_secret(core: Core, row: AppRow, secret: Secret, now: Instant) -> bool:
     """Seal one more client secret; the older of three goes. False when it is the newest already."""
     kept = json.loads(row.secrets)
-    if kept and core.keys.open(base64.b64decode(kept[-1][0]), _secret_place(row)) == secret.value.encode():
+    if kept and same(core.keys.open(base64.b64decode(kept[-1][0]), _secret_place(row)), secret.value.encode()):
         return False
     sealed = core.keys.seal(secret.value.encode(), _secret_place(row))
     row.secrets = json.dumps([*kept, [base64.b64encode(sealed).decode(), now]][-_MAX_SECRETS:])

@@ -58,6 +58,7 @@ async def begin(
             raise NotFound(msg)
         app_key, account, label = known.app.key, known.installation.account, known.installation.label
         subject = known.installation.subject_id
+    await core.ask_policy(actor, "authorize" if installation is None else "reauthorize", None)
     app_row, app = await core.app(app_key)
     owner = _subject(app, actor, subject)
     if app.server is not None and account is None:
@@ -457,6 +458,7 @@ def _named(scopes: Sequence[str]) -> frozenset[str]:
 
 async def give_up(core: Core, attempt_id: str, actor: Actor, *, event: str, reason: str | None = None) -> Returned:
     """Cancel or refuse: the attempt ends, no grant is touched. See Engine.cancel."""
+    await core.ask_policy(actor, event, None)
 
     def work(found: Snapshot) -> Change:
         if actor.kind.value == "operator" and found.attempt is not None and found.app is not None:

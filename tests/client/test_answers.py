@@ -39,7 +39,7 @@ TRANSIENT: dict[str, tuple[HttpResponse | Exception, str]] = {
     "a word of no specification, 400": (says(400, error="banana"), "banana"),
     "a word of no specification, 500": (says(500, error="banana"), "banana"),
     "invalid_request": (says(400, error="invalid_request"), "invalid_request"),
-    "a description that lies": (says(400, error="x", error_description="invalid_grant"), "x"),
+    "a description that lies": (says(400, error="x", error_description="invalid_grant"), "unrecognised"),
     "a token of another type": (says(200, access_token="x", token_type="mac"), "unsupported_token_type"),
     "a token and an error": (says(200, access_token="x", error="server_error"), "server_error"),
     "a token with 500": (says(500, access_token="x", token_type="Bearer"), "http-500"),

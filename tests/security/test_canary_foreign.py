@@ -74,7 +74,6 @@ async def test_no_secret_of_a_foreign_server_comes_out_anywhere(
 
 
 @pytest.mark.parametrize("where", ["token endpoint", "callback"])
-@pytest.mark.xfail(reason="an unknown word in `error` is kept as it is: up to 80 (callback: 200) visible characters")
 async def test_a_server_that_quotes_a_secret_in_the_error_word_itself(tmp_path: Path, where: str) -> None:
     told = Channels()
     async with told_at(tmp_path, told) as life:

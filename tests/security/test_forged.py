@@ -284,7 +284,7 @@ def secret_comparisons(source: str) -> list[str]:
     [
         "_grants",
         "_callback",
-        pytest.param("_foreign", marks=pytest.mark.xfail(reason="add_secret compares two client secrets with ==")),
+        "_foreign",
         "_ledger",
         "_journey",
         "_keys",

@@ -58,8 +58,6 @@ VERBS: dict[str, Verb] = {
 PLATFORM_TOO = {"add_secret", "adopt"}
 UNRECORDED = {"hold", "release", "add_secret", "adopt"}
 """Defects: their refusals leave no OperatorAction."""
-UNASKED = {"hold", "release"}
-"""Defects: they never ask the policy."""
 NOT_YET = {"remind", "repair", "close_incident"}
 """Refused to an operator too, in this situation: nobody has to act, nothing is broken, nothing is wrong."""
 
@@ -202,10 +200,6 @@ PEOPLE: dict[str, tuple[Actor, Verb]] = {
         lambda h, a: h.engine.install("crm", account="acme", subject=a, actor=a),
     ),
 }
-UNASKED_OF_PEOPLE = {
-    "authorize", "reauthorize", "cancel", "refuse", "select_account", "install, by its own subject",
-}  # fmt: skip
-"""Defects: the window's verbs and an agent's own installation never ask the policy."""
 
 
 def forbidding(here: Here, monkeypatch: pytest.MonkeyPatch, answer: bool | Refusal) -> list[tuple[Actor, str]]:
@@ -221,7 +215,7 @@ def forbidding(here: Here, monkeypatch: pytest.MonkeyPatch, answer: bool | Refus
 
 
 @pytest.mark.parametrize("answer", [False, Refusal("not on a Sunday")], ids=["False", "Refusal"])
-@pytest.mark.parametrize("verb", marked(VERBS, UNASKED, "Apps._hold asks the kind of the actor and never the policy"))
+@pytest.mark.parametrize("verb", VERBS)
 async def test_a_policy_that_refuses_stops_an_operator(
     here: Here, verb: str, answer: bool | Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,9 +227,7 @@ async def test_a_policy_that_refuses_stops_an_operator(
     assert {actor for actor, _ in asked} == {OPS}
 
 
-@pytest.mark.parametrize(
-    "verb", marked({name: call for name, (_, call) in PEOPLE.items()}, UNASKED_OF_PEOPLE, "it never asks the policy")
-)
+@pytest.mark.parametrize("verb", PEOPLE)
 async def test_a_policy_that_refuses_stops_people(here: Here, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, call = PEOPLE[verb]
     asked = forbidding(here, monkeypatch, Refusal("not on a Sunday"))

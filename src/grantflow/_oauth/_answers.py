@@ -143,7 +143,15 @@ def _classified(word: object, status: int) -> tuple[AnswerClass, str | None]:
     known = _WORDS.get(word)
     if known is None:  # a word of no specification does not outweigh a server in trouble
         known = AnswerClass.TRANSIENT if status == 429 or status >= 500 else AnswerClass.REFUSED
-    return known, _printable(word) or "unprintable"
+    return known, error_word(word)
+
+
+def error_word(word: str) -> str:
+    """An error code as it may be shown and kept: a word of a specification's shape, never a text with secrets."""
+    return word if _WORD.fullmatch(word) else "unrecognised"
+
+
+_WORD = re.compile(r"[a-z][a-z_]{1,39}")
 
 
 def _printable(text: object) -> str:
