@@ -212,13 +212,14 @@ class App:
         Raises:
             ConfigurationError: the file cannot be read or a field is malformed or unknown.
         """
+        data: dict[str, Any] = {}
+        problem = ""
         try:
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            msg = f"cannot read {str(path)!r:.200}: {error}"
-            raise ConfigurationError(
-                msg, hint="see examples/apps/ for a complete file"
-            ) from None  # it quotes the file
+            problem = f"cannot read {str(path)!r:.200}: {error}"
+        if problem:  # raised out here: the frames behind the error hold the whole file, client secret included
+            raise ConfigurationError(problem, hint="see examples/apps/ for a complete file")
         return cls.from_mapping(data)
 
     @classmethod
