@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 
-from grantflow import _journey, _send, _sweep
+from grantflow import _journey, _send
 from grantflow._app import AppKind
 from grantflow._apps import Apps
 from grantflow._callback import Doorman
-from grantflow._client import ClientMode
-from grantflow._clock import SystemClock, maybe_datetime, to_datetime
+from grantflow._clock import SystemClock, to_datetime
 from grantflow._config import Settings
 from grantflow._core import Core
 from grantflow._filter import quoted
@@ -30,7 +29,6 @@ from grantflow._model import (
     Policy,
     Returned,
     Sent,
-    SweepReport,
     Veto,
     Window,
 )
@@ -41,15 +39,17 @@ from grantflow._ports import Carrier, Clock
 from grantflow._renewal import Renewals
 from grantflow._requests import checked_name
 from grantflow._revocations import Postman
-from grantflow._rows import Change, Load, Snapshot
+from grantflow._rows import BeatRow, Change, Load, Snapshot
 from grantflow._store import open_store
+from grantflow._sweep import Brake
+from grantflow._timekeeping import Timekeeping
 from grantflow.errors import Conflict, Quarantined, TransitionRefused
 from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
 
 _log = logging.getLogger("grantflow")
 
 
-class Engine(ClientMode):
+class Engine(Timekeeping):
     """Installations and people. `engine.apps`, `engine.ledger` and `engine.ops` are its other doors.
 
     Verbs take an installation's id, or the natural key: app, `account=`, `subject=`, `label=`. Everything else is
@@ -59,12 +59,13 @@ class Engine(ClientMode):
     def __init__(self, core: Core, courier: Courier) -> None:
         self._core = core
         self._courier = courier
-        self._brake = _sweep.Brake()
+        self._brake = Brake()
         self._renewals = Renewals(core)
         self._doorman = Doorman()
         self._postman = Postman(core)
         self._earliest: Instant | None = None
         self._on_earlier: list[Callable[[datetime], None]] = []
+        self._beating: BeatRow | None = None
         self.apps = Apps(core, self._remove_children)
         self.ledger = Ledger(core)
         self.ops = Ops(core, self._brake, self._renewals)
@@ -400,33 +401,7 @@ class Engine(ClientMode):
 
         return work
 
-    # -- time -----------------------------------------------------------------------------------
-    async def sweep(self, *, limit: int | None = None, progress: _sweep.Progress | None = None) -> SweepReport:
-        """Bring every timer that is due: attempts whose time is over, grants past their deadline.
-
-        Source: S-29 … S-31.
-
-        Runs in chunks of a few milliseconds between other writes; twice is once; never early. Apps that the brake
-        holds are named in the report and wait for `ops.release_sweep`.
-        """
-        report = await _sweep.sweep(self._core, self._brake, limit=limit, progress=progress)
-        self._earliest = None
-        return report
-
-    def now(self) -> datetime:
-        """The time of the engine's clock."""
-        return self._core.clock.now()
-
-    async def next_due(self) -> datetime | None:
-        """When the clock must next look, or None when nothing waits."""
-        self._earliest = await self._core.store.next_due(None)
-        return maybe_datetime(self._earliest)
-
-    def on_due_earlier(self, callback: Callable[[datetime], None]) -> Callable[[], None]:
-        """Call back when a write of this process makes something due earlier than all known before."""
-        self._on_earlier.append(callback)
-        return lambda: self._on_earlier.remove(callback)
-
+    # -- after the commit -----------------------------------------------------------------------
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Receive notices after their commit, at least once; a callback that raises gets them again."""
         return self._courier.subscribe(callback)

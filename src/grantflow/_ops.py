@@ -4,39 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from grantflow import _journey, _rotation, _sweep, _tokens
+from grantflow import _journey, _rotation, _tokens
 from grantflow._app import App
-from grantflow._clock import maybe_datetime, to_datetime
+from grantflow._calendar import Calendar
+from grantflow._clock import to_datetime
 from grantflow._core import Core, facts_for
 from grantflow._doctor import Finding, diagnose
 from grantflow._held import Incident, NoticeName
 from grantflow._incidents import close_incident, incident_view
-from grantflow._model import Held, OperatorAction, Plan, PlannedMove, Prompt, Returned
+from grantflow._model import OperatorAction, Plan, PlannedMove, Prompt, Returned
 from grantflow._ports import Work
 from grantflow._renewal import Renewals
 from grantflow._repair import repair
-from grantflow._requests import checked_name
 from grantflow._rotation import KeyCheck, Rotation
-from grantflow._rows import ActionRow, Change, Load, Snapshot
+from grantflow._rows import Change, Load, Snapshot
 from grantflow._sweep import Brake, Progress
 from grantflow._transition import Draft
 from grantflow._view import guidance, installed_version, view
-from grantflow.errors import BadInput, NotFound, PermissionDenied, PlanOutdated, TransitionRefused
-from grantflow_machines import Actor, ActorKind, Effect
-
-_MIN_REASON = 8
-
-
-@dataclass(frozen=True, slots=True)
-class SweepPreview:
-    """What a sweep would do now."""
-
-    due: dict[str, int]
-    """Deadlines that have passed, per app."""
-    overdue: int
-    held: tuple[Held, ...]
+from grantflow.errors import BadInput, NotFound, PlanOutdated, TransitionRefused
+from grantflow_machines import Actor, Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +45,7 @@ class Probe:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outbox:
-    """What waits after its commit: notices for subscribers, tokens to give back."""
-
-    notices: int
-    oldest_notice: datetime | None
-    revocations: int
-    oldest_revocation: datetime | None
-
-
-class Ops:
+class Ops(Calendar):
     """Operators' verbs; reached as `engine.ops`."""
 
     def __init__(self, core: Core, brake: Brake, renewals: Renewals) -> None:
@@ -248,31 +225,9 @@ class Ops:
 
         await self._core.transact(Load(app=app, foreign=True), work)
 
-    async def outbox(self) -> Outbox:
-        """What waits to be told or given back, and since when."""
-        notice, notices, revocation, revocations = await self._core.store.outbox()
-        return Outbox(notices, maybe_datetime(notice), revocations, maybe_datetime(revocation))
-
     async def diagnose(self, *, thorough: bool = False) -> tuple[Finding, ...]:
         """What is wrong and what mends it; `thorough` reads the whole database. Writes nothing."""
         return await diagnose(self._core, self._brake, thorough=thorough)
-
-    async def preview_sweep(self) -> SweepPreview:
-        """What a sweep would do now, and what its brake would hold."""
-        now = self._core.now()
-        due = {key: count for _, key, count in await self._core.store.due_by_app(now)}
-        return SweepPreview(
-            due,
-            await self._core.store.overdue(now, 10_001),
-            await _sweep.held_apps(self._core, self._brake, now),
-        )
-
-    async def release_sweep(self, app: str, *, actor: Actor, reason: str) -> None:
-        """Let the next sweep expire an app's rows though the brake holds them."""
-        await self._allowed(actor, "release-sweep", app, reason)
-        await self._core.app(app)
-        await self._record(actor, "release-sweep", app, reason, None, "applied", "")
-        self._brake.released.add(app)
 
     async def actions(self, *, limit: int = 100, before: int | None = None) -> Sequence[tuple[int, OperatorAction]]:
         """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on."""
@@ -324,32 +279,6 @@ class Ops:
     async def verify_keys(self) -> KeyCheck:
         """Open every stored secret and say which do not open; writes nothing."""
         return await _rotation.verify(self._core)
-
-    async def _allowed(self, actor: Actor, verb: str, target: str, reason: str) -> None:
-        checked_name(reason, "reason")
-        if len(reason.strip()) < _MIN_REASON:
-            msg = f"a reason has at least {_MIN_REASON} characters"
-            raise BadInput(msg)
-        try:
-            if actor.kind is not ActorKind.OPERATOR:
-                msg = "only an operator may do this"
-                raise PermissionDenied(msg)
-            await self._core.ask_policy(actor, verb, None)
-        except PermissionDenied as error:
-            await self._record(actor, verb, target, reason, None, "refused", str(error))
-            raise
-
-    def _row(
-        self, actor: Actor, verb: str, target: str, reason: str, seen: int | None, outcome: str, detail: str
-    ) -> ActionRow:
-        now = self._core.now()
-        return ActionRow(now, str(actor), actor.claimed, verb, target[:200], reason, seen, outcome, detail[:1000])
-
-    async def _record(
-        self, actor: Actor, verb: str, target: str, reason: str, seen: int | None, outcome: str, detail: str
-    ) -> None:
-        row = self._row(actor, verb, target, reason, seen, outcome, detail)
-        await self._core.transact(Load(), lambda _: Change(action=row))
 
 
 def _force(draft: Draft, to: str, actor: Actor, reason: str, *, quiet: bool) -> None:

@@ -296,7 +296,7 @@ def _renewed(core: Core, draft: Draft, app: App, tokens: TokenRow, answer: Token
         draft.apply("recovered", draft.facts(ask.actor))
     if not draft.definition.states[row.state].functional:
         tokens.refresh_at = None  # kept for a probe; nobody renews the dead ahead of time
-    row.due_at = draft.due()
+    draft.rearm()
     if was_failing is not None:
         draft.notify(NoticeName.REFRESH_RECOVERED.value, "refresh_ok", cause=was_failing)
     narrowed = frozenset(before.split()) - frozenset(row.granted.split())

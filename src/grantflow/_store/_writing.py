@@ -39,6 +39,9 @@ def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
         _put(conn, revocation, sql.INSERT_REVOCATION, sql.UPDATE_REVOCATION)
     if change.incident is not None:
         _put(conn, change.incident, sql.INSERT_INCIDENT, sql.UPDATE_INCIDENT)
+    if change.set_controls or change.drop_controls:
+        conn.executemany(sql.DROP_CONTROL, [(name,) for name in change.drop_controls])
+        conn.executemany(sql.SET_CONTROL.sql, [sql.SET_CONTROL.values(row) for row in change.set_controls])
     if change.action is not None:
         conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +16,26 @@ import aiosqlite
 
 from grantflow._config import Settings
 from grantflow._filter import Query
-from grantflow._ports import ChunkDone, Listed, Reseal, SealedIn, SealedRow, Work
+from grantflow._ports import (
+    ChunkDone,
+    End,
+    Forgotten,
+    Listed,
+    Pending,
+    Reseal,
+    Retention,
+    Rules,
+    SealedIn,
+    SealedRow,
+    Work,
+)
 from grantflow._rows import (
     ActionRow,
     AppRow,
     AttemptRow,
+    BeatRow,
     Change,
+    ControlRow,
     IncidentRow,
     Load,
     OutboxRow,
@@ -29,7 +44,7 @@ from grantflow._rows import (
     Snapshot,
     TransitionRow,
 )
-from grantflow._store import _reading, _schema, _search, _writing
+from grantflow._store import _reading, _schema, _search, _upkeep, _writing
 from grantflow._store import _statements as sql
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
@@ -100,7 +115,8 @@ class SqliteStore:
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from error
             raise
-        return cls(Writer(connection, held), readers, lock, pragmas)
+        facts = {"sqlite": sqlite3.sqlite_version, "lock_file": "not needed" if lock is None else lock.path.name}
+        return cls(Writer(connection, held), readers, lock, {**pragmas, **facts})
 
     # -- writing --------------------------------------------------------------------------------
     async def transact(self, load: Load, work: Work) -> Change:
@@ -135,10 +151,45 @@ class SqliteStore:
         lost: list[Reseal] = await self.writer.run(lambda conn, _: _writing.reseal(conn, changes, now))
         return lost
 
-    async def settle_notices(self, notices: Sequence[int], now: Instant) -> None:
+    async def settle_notices(
+        self, delivered: Sequence[int], failed: Sequence[tuple[int, int, Instant | None]], now: Instant
+    ) -> None:
         """See Store.settle_notices."""
-        rows = [(now, pk) for pk in notices]
-        await self.writer.run(lambda conn, _: conn.executemany(sql.DELIVERED, rows))
+        done = [(now, pk) for pk in delivered]
+        later = [(tries, again, None if again is not None else now, pk) for pk, tries, again in failed]
+
+        def job(conn: sqlite3.Connection, _: Counts) -> None:
+            conn.executemany(sql.DELIVERED, done)
+            conn.executemany(sql.NOT_DELIVERED, later)
+
+        await self.writer.run(job)
+
+    async def revive_notices(self) -> int:
+        """See Store.revive_notices."""
+        revived: int = await self.writer.run(lambda conn, _: conn.execute(sql.REVIVE_NOTICES).rowcount)
+        return revived
+
+    async def beat(self, row: BeatRow) -> None:
+        """See Store.beat."""
+        await self.writer.run(lambda conn, _: conn.execute(sql.SET_BEAT.sql, sql.SET_BEAT.values(row)))
+
+    async def stop_beating(self, process: str) -> None:
+        """See Store.stop_beating."""
+        await self.writer.run(lambda conn, _: conn.execute(sql.DROP_BEAT, (process,)))
+
+    async def forget(self, before: Retention, limit: int) -> Forgotten:
+        """See Store.forget."""
+        old = await self._read(_upkeep.old, before, limit)
+        if not any(old.values()):
+            return Forgotten()
+        gone: Forgotten = await self.writer.run(lambda conn, _: _upkeep.forget(conn, old))
+        return gone
+
+    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
+        """See Store.add_to_counts."""
+        await self.writer.run(
+            lambda _, counts: counts.update({(app, state): more for app, state, more in differences})
+        )
 
     # -- reading --------------------------------------------------------------------------------
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
@@ -158,6 +209,10 @@ class SqliteStore:
 
     async def _rows(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         return await self._read(lambda conn: conn.execute(text, values).fetchall())
+
+    async def _instant(self, text: str, *values: Any) -> Instant | None:
+        found: Instant | None = (await self._rows(text, *values))[0][0]
+        return found
 
     async def load(self, load: Load) -> Snapshot:
         """See Store.load."""
@@ -197,9 +252,10 @@ class SqliteStore:
         """See Store.overdue."""
         return int((await self._rows(sql.OVERDUE, now, bound))[0][0])
 
-    async def due(self, now: Instant, limit: int) -> list[tuple[int, int]]:
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
         """See Store.due."""
-        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in await self._rows(sql.DUE, now, limit)]
+        rows = await self._rows(sql.DUE, now, json.dumps(sorted(without)), limit)
+        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in rows]
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
         """See Store.due_by_app."""
@@ -216,19 +272,56 @@ class SqliteStore:
         """See Store.horizon."""
         return await self._read(_search.horizon, edges)
 
-    async def pending_notices(self, limit: int) -> list[tuple[int, str, str, OutboxRow]]:
+    async def pending_notices(self, now: Instant, limit: int) -> list[Pending]:
         """See Store.pending_notices."""
-        return [(row[0], row[1], row[2], OutboxRow(*row[3:])) for row in await self._rows(sql.PENDING, limit)]
+        rows = await self._rows(sql.PENDING, now, limit)
+        return [_pending(row) for row in rows]
+
+    async def dead_notices(self, limit: int) -> list[Pending]:
+        """See Store.dead_notices."""
+        return [_pending(row) for row in await self._rows(sql.DEAD_NOTICES, limit)]
+
+    async def next_notice(self) -> Instant | None:
+        """See Store.next_notice."""
+        return await self._instant(sql.NEXT_NOTICE)
+
+    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
+        """See Store.warnings_due."""
+        return [str(name) for (name,) in await self._rows(sql.WARNINGS_DUE, now, limit)]
+
+    async def next_warning(self, after: Instant) -> Instant | None:
+        """See Store.next_warning."""
+        return await self._instant(sql.NEXT_WARNING, after)
+
+    async def controls(self) -> list[ControlRow]:
+        """See Store.controls."""
+        return [ControlRow(*row) for row in await self._rows(sql.CONTROLS)]
+
+    async def beats(self) -> list[BeatRow]:
+        """See Store.beats."""
+        return [BeatRow(*row) for row in await self._rows(sql.BEATS)]
+
+    async def count_differences(self) -> list[tuple[int, str, int]]:
+        """See Store.count_differences."""
+        return [(int(app), str(state), int(n)) for app, state, n in await self._rows(_upkeep.COUNT_DIFFERENCES)]
+
+    async def broken_promises(self, rules: Rules, limit: int) -> list[str]:
+        """See Store.broken_promises."""
+        return await self._read(_upkeep.broken_promises, rules, limit)
+
+    async def ends(self, after: int, limit: int, live: Sequence[str], lifetime: int | None) -> list[End]:
+        """See Store.ends."""
+        return await self._read(_upkeep.ends, after, limit, live, lifetime)
 
     async def latest(self) -> Instant | None:
         """See Store.latest."""
         rows = await self._rows(sql.LATEST)
         return int(rows[0][0]) if rows else None
 
-    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
+    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int, int]:
         """See Store.outbox."""
         notices, revocations = await self._rows(sql.OLDEST_NOTICE), await self._rows(sql.REVOCATIONS_OPEN)
-        return (*notices[0], *revocations[0])
+        return (*notices[0], *revocations[0], int((await self._rows(sql.COUNT_DEAD))[0][0]))
 
     async def lost_revocations(self) -> int:
         """See Store.lost_revocations."""
@@ -247,10 +340,9 @@ class SqliteStore:
         """See Store.refresh_due."""
         return [(str(name), int(app)) for name, app in await self._rows(sql.REFRESH_DUE, now, limit)]
 
-    async def next_refresh(self) -> Instant | None:
+    async def next_refresh(self, after: Instant) -> Instant | None:
         """See Store.next_refresh."""
-        found: Instant | None = (await self._rows(sql.NEXT_REFRESH))[0][0]
-        return found
+        return await self._instant(sql.NEXT_REFRESH, after)
 
     async def incidents(self, limit: int, *, closed: bool) -> list[tuple[str, IncidentRow]]:
         """See Store.incidents."""
@@ -289,6 +381,10 @@ class SqliteStore:
         await self.writer.close()
         if self._lock is not None:
             self._lock.close()
+
+
+def _pending(row: tuple[Any, ...]) -> Pending:
+    return Pending(row[0], row[1], row[2], OutboxRow(*row[3:]))
 
 
 async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:

@@ -128,15 +128,24 @@ def sweep(
     ctx: typer.Context,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is due.")] = False,
+    release: Annotated[
+        str, typer.Option(metavar="APP", help="Let go of an app that the brake holds. Operators only.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="With --release: why; kept for ever.")] = "",
     json: Json = False,
 ) -> int:
     """Write what time has done: attempts and grants whose time is over."""
     run = Run.of(ctx)
+    if reason and not release:
+        msg = "--reason belongs to --release"
+        raise BadInput(msg)
 
     async def preview(engine: Engine) -> SweepPreview:
         return await engine.ops.preview_sweep()
 
     async def work(engine: Engine) -> SweepReport:
+        if release:
+            await engine.ops.release_sweep(release, actor=run.somebody(), reason=reason)
         return await engine.sweep(limit=limit, progress=_out.progress)
 
     if dry_run:
