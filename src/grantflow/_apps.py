@@ -11,7 +11,7 @@ from grantflow._ids import new_id
 from grantflow._journey import new_parent
 from grantflow._model import AppAccount
 from grantflow._oauth import metadata_request, read_metadata
-from grantflow._requests import checked_name
+from grantflow._requests import checked_name, checked_texts
 from grantflow._rows import ActionRow, AppRow, Change, Load, ParentRow, Snapshot
 from grantflow._secret import Secret
 from grantflow._view import parent_view
@@ -33,12 +33,14 @@ class Apps:
         """Register an app or bring it up to date; the same app again changes nothing.
 
         Raises:
-            Conflict: the client id belongs to another app, or the kind would change under live installations.
+            BadInput: the client id belongs to another app, the kind would change, or a text is malformed.
         """
         document, secret = app.to_document(), app.client_secret
 
         def work(found: Snapshot) -> Change:
             row = found.app
+            if row is None or row.document != document:
+                checked_texts(app)
             if row is None:
                 now = self._core.now()
                 row = AppRow(0, new_id(now), app.key, app.kind.value, app.client_id, document, 1)
