@@ -114,10 +114,12 @@ class Renewals:
     async def close(self) -> None:
         """Let requests that are under way come to their end: a lost answer may be a lost grant."""
         pending = [flight for flight in self.flights.values() if not flight.done()]
-        if pending:
-            await asyncio.wait(pending, timeout=self.core.settings.http_timeout.total_seconds() + 1)
-        for flight in pending:
-            flight.cancel()
+        try:
+            if pending:
+                await asyncio.wait(pending, timeout=self.core.settings.http_timeout.total_seconds() + 1)
+        finally:
+            for flight in pending:
+                flight.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
     async def _renew(self, installation: str, ask: Ask) -> Ending:
