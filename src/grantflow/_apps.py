@@ -112,11 +112,9 @@ class Apps:
 
         Raises:
             ConfigurationError: the issuer or its document is malformed, or the document names another issuer.
-            CarrierError: the server did not answer.
+            CarrierError: the server did not answer, or the host's carrier failed.
         """
-        request = metadata_request(issuer)
-        assert self._core.carrier is not None
-        return read_metadata(issuer, await self._core.carrier(request))
+        return read_metadata(issuer, await self._core.carry(metadata_request(issuer)))
 
     async def get(self, key: str) -> App:
         """A registered app; raises NotFound."""

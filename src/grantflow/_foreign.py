@@ -148,12 +148,19 @@ def renewed_tokens(
     tokens.lease = tokens.lease_until = None
 
 
+def keep_refresh(core: Core, row: InstallationRow, tokens: TokenRow, answer: TokenAnswer) -> bool:
+    """Keep the refresh token of an answer whose access token must not be used: the one before is spent by it."""
+    if answer.refresh_token is None:
+        return False
+    plain = answer.refresh_token.value.encode()
+    tokens.refresh_sealed = core.keys.seal(plain, sealed_place(row.public_id, "refresh"))
+    return True
+
+
 def _filled(core: Core, app: App, row: InstallationRow, tokens: TokenRow, answer: TokenAnswer, now: Instant) -> None:
     assert answer.access_token is not None
     tokens.access_sealed = core.keys.seal(answer.access_token.value.encode(), sealed_place(row.public_id, "access"))
-    if answer.refresh_token is not None:
-        plain = answer.refresh_token.value.encode()
-        tokens.refresh_sealed = core.keys.seal(plain, sealed_place(row.public_id, "refresh"))
+    keep_refresh(core, row, tokens, answer)
     assumed = now + span(app.access_lifetime)
     if tokens.refresh_sealed is None:
         unannounced = app.lifetime.deadline(tokens.issued_at, now, consented=tokens.consented_at)

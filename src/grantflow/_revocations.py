@@ -77,7 +77,6 @@ class Postman:
         """(outcome, None), or (why, how long to wait)."""
         core = self._core
         assert app.server is not None
-        assert core.carrier is not None
         settings = core.settings
         wait = min(span(settings.backoff_first) << min(row.tries - 1, 20), span(settings.backoff_longest))
         try:
@@ -90,12 +89,9 @@ class Postman:
             return f"unreadable: {error.code}", None
         for proof in known:
             try:
-                response = await core.carrier(revocation_request(app.server, proof, token=token, hint=row.hint))
+                response = await core.carry(revocation_request(app.server, proof, token=token, hint=row.hint))
             except CarrierError as error:
                 return f"given up: {error.code}", wait
-            except Exception as error:  # noqa: BLE001 - a host's carrier
-                _log.warning("the carrier failed with %s", type(error).__name__)
-                return "given up: carrier", wait
             over, kind, later = read_revocation_answer(response, core.now())
             if over:
                 return "revoked", None
