@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from grantflow._app import App, Server
@@ -121,12 +122,18 @@ class Apps:
         return (await self._core.app(key))[1]
 
     async def list(self) -> list[App]:
-        """All registered apps, by key."""
-        return [App.from_document(row.document) for row in await self._core.store.apps()]
+        """All registered apps, by key; one whose stored row cannot be read is left out, and the doctor names it."""
+        found = []
+        for row in await self._core.store.apps():
+            with contextlib.suppress(ConfigurationError):
+                found.append(App.from_document(row.document))
+        return found
 
     async def held(self) -> dict[str, str]:
         """Apps on hold and the reason."""
-        return {row.key: row.held_reason or "" for row in await self._core.store.apps() if row.held_by is not None}
+        return {
+            str(row.key): row.held_reason or "" for row in await self._core.store.apps() if row.held_by is not None
+        }
 
     async def on_account(self, app: str, account: str) -> AppAccount:
         """The app on one account; raises NotFound where it was never installed."""

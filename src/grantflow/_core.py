@@ -16,7 +16,7 @@ from grantflow._held import Identify
 from grantflow._keys import KeyRing
 from grantflow._model import Account, Directory, Installation, Policy, Refusal, Veto
 from grantflow._ports import Carrier, Clock, HttpRequest, HttpResponse, Store, Work
-from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, damage
+from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, app_damage, damage
 from grantflow._transition import Draft
 from grantflow.errors import (
     BadInput,
@@ -105,6 +105,7 @@ class Core:
                     msg = "a number is too large for the database"
                     raise BadInput(msg) from error
                 if why is None:
+                    await self._app_damage(load, error)
                     raise
                 await self._set_aside(load, why)
                 raise Quarantined(why) from error
@@ -124,6 +125,12 @@ class Core:
     async def _damage(self, load: Load) -> str | None:
         found = await self.store.load(load)
         return None if found.installation is None else damage(found.installation, found.attempts)
+
+    async def _app_damage(self, load: Load, error: Exception) -> None:
+        found = (await self.store.load(load)).app
+        why = None if found is None else app_damage(found)
+        if why is not None:
+            raise ConfigurationError(why, hint="restore the row of the app from a copy of the file") from error
 
     async def carry(self, request: HttpRequest) -> HttpResponse:
         """Send one request to a foreign server, in the time for it.

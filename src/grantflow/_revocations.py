@@ -61,7 +61,12 @@ class Postman:
         core, now = self._core, self._core.now()
         row.tries += 1
         outcome, wait = "unsupported", None
-        app = None if app_row is None else App.from_document(app_row.document)
+        app = None
+        try:
+            app = None if app_row is None else App.from_document(app_row.document)
+        except ConfigurationError as error:
+            row.tries -= 1  # whoever mends the app gives it back
+            outcome, wait = f"given up: {error.code}", span(core.settings.backoff_longest)
         if app_row is not None and app is not None and app.server is not None and app.server.revocation_endpoint:
             if await core.store.shared(row):
                 outcome = "shared"
