@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from grantflow._app import App, Server
@@ -11,7 +12,7 @@ from grantflow._ids import new_id
 from grantflow._journey import new_parent
 from grantflow._model import AppAccount
 from grantflow._oauth import metadata_request, read_metadata
-from grantflow._requests import checked_name
+from grantflow._requests import checked_name, checked_texts
 from grantflow._rows import ActionRow, AppRow, Change, Load, ParentRow, Snapshot
 from grantflow._secret import Secret
 from grantflow._view import parent_view
@@ -33,12 +34,14 @@ class Apps:
         """Register an app or bring it up to date; the same app again changes nothing.
 
         Raises:
-            Conflict: the client id belongs to another app, or the kind would change under live installations.
+            BadInput: the client id belongs to another app, the kind would change, or a text is malformed.
         """
         document, secret = app.to_document(), app.client_secret
 
         def work(found: Snapshot) -> Change:
             row = found.app
+            if row is None or row.document != document:
+                checked_texts(app)
             if row is None:
                 now = self._core.now()
                 row = AppRow(0, new_id(now), app.key, app.kind.value, app.client_id, document, 1)
@@ -110,23 +113,27 @@ class Apps:
 
         Raises:
             ConfigurationError: the issuer or its document is malformed, or the document names another issuer.
-            CarrierError: the server did not answer.
+            CarrierError: the server did not answer, or the host's carrier failed.
         """
-        request = metadata_request(issuer)
-        assert self._core.carrier is not None
-        return read_metadata(issuer, await self._core.carrier(request))
+        return read_metadata(issuer, await self._core.carry(metadata_request(issuer)))
 
     async def get(self, key: str) -> App:
         """A registered app; raises NotFound."""
         return (await self._core.app(key))[1]
 
     async def list(self) -> list[App]:
-        """All registered apps, by key."""
-        return [App.from_document(row.document) for row in await self._core.store.apps()]
+        """All registered apps, by key; one whose stored row cannot be read is left out, and the doctor names it."""
+        found = []
+        for row in await self._core.store.apps():
+            with contextlib.suppress(ConfigurationError):
+                found.append(App.from_document(row.document))
+        return found
 
     async def held(self) -> dict[str, str]:
         """Apps on hold and the reason."""
-        return {row.key: row.held_reason or "" for row in await self._core.store.apps() if row.held_by is not None}
+        return {
+            str(row.key): row.held_reason or "" for row in await self._core.store.apps() if row.held_by is not None
+        }
 
     async def on_account(self, app: str, account: str) -> AppAccount:
         """The app on one account; raises NotFound where it was never installed."""

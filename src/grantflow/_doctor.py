@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from grantflow._app import App
 from grantflow._clock import span, to_datetime
 from grantflow._controls import PAUSED
 from grantflow._core import Core
 from grantflow._filter import parse
+from grantflow._rows import AppRow, app_damage
 from grantflow._sweep import Brake, held_apps
 from grantflow._upkeep import broken_promises
+from grantflow.errors import ConfigurationError
 from grantflow_machines import Instant
 
 _BOUND = 10_001
@@ -44,7 +47,7 @@ class Finding:
 async def diagnose(core: Core, brake: Brake, *, thorough: bool = False) -> tuple[Finding, ...]:
     """Look at everything that can go wrong quietly; `thorough` reads the whole database for damage."""
     checks: list[Callable[[Core], Awaitable[list[Finding]]]] = [
-        _database, _clock, _keys, _quarantine, _incidents, _outbox, _operation,
+        _database, _clock, _keys, _apps, _quarantine, _incidents, _outbox, _operation,
     ]  # fmt: skip
     found = [finding for check in checks for finding in await check(core)]
     found += await _due(core, brake)
@@ -95,6 +98,24 @@ async def _keys(core: Core) -> list[Finding]:
     old = set(used) - set(core.keys.ids[:1])
     advice = "grantflow keys rotate --reason TEXT" if old else None
     return [Finding("keys", Health.NOTE if old else Health.OK, says, advice)]
+
+
+async def _apps(core: Core) -> list[Finding]:
+    rows = await core.store.apps()
+    spoiled = [(str(row.key), why) for row in rows if (why := _spoiled(core, row)) is not None]
+    if not spoiled:
+        return [Finding("apps", Health.OK, f"{len(rows):,} can be read")]
+    mend = "restore the row from a copy of the file, or register the app again"
+    return [Finding("apps", Health.WRONG, f"{key}: {why}", mend) for key, why in spoiled]
+
+
+def _spoiled(core: Core, row: AppRow) -> str | None:
+    try:
+        core.definition(row.kind)
+        App.from_document(row.document)
+    except ConfigurationError as error:
+        return str(error)
+    return app_damage(row)
 
 
 async def _quarantine(core: Core) -> list[Finding]:

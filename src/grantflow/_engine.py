@@ -71,11 +71,6 @@ class Engine(Timekeeping):
         self.ops = Ops(core, self._brake, self._renewals)
         core.after_commit.extend((courier.committed, self._postman.committed, self._brake.committed, self._committed))
 
-    async def _close(self) -> None:
-        await self._renewals.close()
-        await self._postman.close()
-        await self._courier.close()
-
     @classmethod
     @asynccontextmanager
     async def open(
@@ -128,15 +123,16 @@ class Engine(Timekeeping):
         own = HttpxCarrier(settings.http_timeout.total_seconds()) if http is None else None
         core.carrier = http or own
         core.store = await open_store(database, settings, core.now())
-        courier = Courier(core)  # what follows cannot fail: nothing is left open
-        engine = cls(core, courier)
-        try:
-            yield engine
-        finally:
-            await engine._close()
+        async with contextlib.AsyncExitStack() as closing:  # the last one first, each whatever becomes of the others
+            closing.push_async_callback(core.store.close)
             if own is not None:
-                await own.close()
-            await core.store.close()
+                closing.push_async_callback(own.close)
+            courier = Courier(core)
+            closing.push_async_callback(courier.close)
+            engine = cls(core, courier)
+            closing.push_async_callback(engine._postman.close)
+            closing.push_async_callback(engine._renewals.close)
+            yield engine
 
     # -- people ---------------------------------------------------------------------------------
     async def authorize(

@@ -10,7 +10,7 @@ from grantflow._core import Core, facts_for
 from grantflow._foreign import Departure, depart
 from grantflow._ids import bucket_of, hashed, new_id, new_secret
 from grantflow._model import Account, Attempt, ConsentForm, Returned, Window, WindowAccount
-from grantflow._requests import checked_binding, checked_name, checked_request, with_query
+from grantflow._requests import checked_binding, checked_name, checked_request, checked_text, with_query
 from grantflow._rows import (
     AppRow,
     AttemptRow,
@@ -102,7 +102,7 @@ async def begin(
         subject_id=subject_id,
         label=label,
         account=account if leaving is not None else None,
-        entry_point=entry_point,
+        entry_point=checked_text(entry_point, "entry_point"),
         app_version=version.name,
         requested=scope_text(request.scopes),
         agreed="",

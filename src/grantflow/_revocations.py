@@ -61,7 +61,12 @@ class Postman:
         core, now = self._core, self._core.now()
         row.tries += 1
         outcome, wait = "unsupported", None
-        app = None if app_row is None else App.from_document(app_row.document)
+        app = None
+        try:
+            app = None if app_row is None else App.from_document(app_row.document)
+        except ConfigurationError as error:
+            row.tries -= 1  # whoever mends the app gives it back
+            outcome, wait = f"given up: {error.code}", span(core.settings.backoff_longest)
         if app_row is not None and app is not None and app.server is not None and app.server.revocation_endpoint:
             if await core.store.shared(row):
                 outcome = "shared"
@@ -77,7 +82,6 @@ class Postman:
         """(outcome, None), or (why, how long to wait)."""
         core = self._core
         assert app.server is not None
-        assert core.carrier is not None
         settings = core.settings
         wait = min(span(settings.backoff_first) << min(row.tries - 1, 20), span(settings.backoff_longest))
         try:
@@ -90,12 +94,9 @@ class Postman:
             return f"unreadable: {error.code}", None
         for proof in known:
             try:
-                response = await core.carrier(revocation_request(app.server, proof, token=token, hint=row.hint))
+                response = await core.carry(revocation_request(app.server, proof, token=token, hint=row.hint))
             except CarrierError as error:
                 return f"given up: {error.code}", wait
-            except Exception as error:  # noqa: BLE001 - a host's carrier
-                _log.warning("the carrier failed with %s", type(error).__name__)
-                return "given up: carrier", wait
             over, kind, later = read_revocation_answer(response, core.now())
             if over:
                 return "revoked", None

@@ -453,6 +453,15 @@ def damage(row: InstallationRow, attempts: Sequence[AttemptRow] = ()) -> str | N
     return f"the row cannot be read: {', '.join(bad)}" if bad else None
 
 
+def app_damage(row: AppRow) -> str | None:
+    """What makes a stored app unreadable, or None; its document is read elsewhere."""
+    texts = ("public_id", "key", "kind", "client_id", "document", "secrets")
+    bad = [name for name in texts if not storable(getattr(row, name))]
+    bad += [name for name in ("held_by", "held_reason") if not storable(getattr(row, name) or "")]
+    bad += [] if _whole(row.revision) else ["revision"]
+    return f"the row of the app cannot be read: {', '.join(bad)}" if bad else None
+
+
 def mended(row: InstallationRow) -> InstallationRow:
     """A row that can be shown: what cannot be read is left out."""
     for name in _WHOLE:

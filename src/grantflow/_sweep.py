@@ -90,7 +90,10 @@ def _flood(core: Core, count: int, active: int) -> bool:
 def _live(core: Core, counts: list[tuple[str, str, int]], kinds: dict[str, str]) -> dict[str, int]:
     active: Counter[str] = Counter()
     for key, state, count in counts:
-        info = core.definition(kinds[key]).states.get(state)
+        kind = kinds.get(key)
+        if kind not in core.charts:  # the app's own row is damaged: the brake of the others goes on
+            continue
+        info = core.definition(kind).states.get(state)
         if info is not None and info.functional:
             active[key] += count
     return active

@@ -297,3 +297,15 @@ async def test_an_exchange_that_the_server_refuses_for_the_app_opens_an_incident
     assert done.installation is not None
     assert done.installation.state == "unauthorized"
     assert [incident.cause for incident in await stage.engine.ops.incidents()] == ["invalid_client"]
+
+
+async def test_an_exchange_for_tokens_of_another_type_fails_and_gives_them_back(stage: Stage) -> None:
+    attempt = await stage.engine.authorize("crm", actor=BOB, account="acme")
+    stage.server.token_type = "mac"
+    done = await stage.back(attempt)
+    assert (done.outcome, done.why) == ("failed", "token-type")
+    assert done.installation is not None
+    assert done.installation.state == "unauthorized"
+    assert [incident.cause for incident in await stage.engine.ops.incidents()] == ["token-type"]
+    await stage.settled()
+    assert stage.server.alive == {}, "nobody holds them, so they live nowhere"

@@ -83,8 +83,10 @@ async def test_uninstalled_meanwhile_the_late_answer_is_given_back(known: Stage)
     assert known.sql("SELECT * FROM grantflow_token_set") == []
 
 
-async def test_disconnected_meanwhile_the_late_answer_is_given_back(known: Stage) -> None:
+@pytest.mark.parametrize("kind", ["Bearer", "DPoP"])
+async def test_disconnected_meanwhile_the_late_answer_is_given_back(known: Stage, kind: str) -> None:
     name = await known.active()
+    known.server.token_type = kind
     task = await renewing(known, name)
     shut = later(known)
     await known.engine.disconnect(name, actor=BOB)

@@ -193,7 +193,7 @@ def flush_counts(conn: sqlite3.Connection, counts: Counts) -> None:
 def quarantine(conn: sqlite3.Connection, pk: int, reason: str, now: int) -> None:
     """Set a row aside; its original text is kept once."""
     original = conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone()
-    row = QuarantineRow(pk, reason, now, repr(original))
+    row = QuarantineRow(pk, reason.encode(errors="replace").decode(), now, repr(original))
     conn.execute(sql.INSERT_QUARANTINE.sql, sql.INSERT_QUARANTINE.values(row))
     conn.execute(sql.MARK_QUARANTINED, (pk,))
 

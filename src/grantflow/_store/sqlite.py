@@ -7,7 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -46,6 +46,7 @@ from grantflow._rows import (
 )
 from grantflow._store import _reading, _schema, _search, _upkeep, _writing
 from grantflow._store import _statements as sql
+from grantflow._store._ending import ended
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
 from grantflow._store._writer import Job, Writer
@@ -85,6 +86,7 @@ class SqliteStore:
         self._lock = lock
         self._pragmas = pragmas
         self._turn = 0
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str, settings: Settings, now: Instant) -> SqliteStore:
@@ -92,31 +94,40 @@ class SqliteStore:
 
         Raises SchemaMismatch for another schema version, DatabaseError when the file cannot be used.
         """
-        path = path_of(url)
+        opening = asyncio.get_running_loop().create_task(cls._opened(path_of(url), settings, now))
+        try:
+            return await ended(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled() and opening.exception() is None:
+                await opening.result().close()
+            raise
+
+    @classmethod
+    async def _opened(cls, path: Path, settings: Settings, now: Instant) -> SqliteStore:
         timeout = settings.busy_timeout.total_seconds()
         if not path.parent.is_dir():
             msg = f"the folder of {path.name} does not exist"
             raise DatabaseError(msg)
-        lock = FileLock(path, timeout) if needs_lock() else None
-        held: AbstractContextManager[None] = nullcontext() if lock is None else lock
-        connection: aiosqlite.Connection | None = None
-        readers: list[aiosqlite.Connection] = []
-        try:
-            connection = await _connected(path, timeout=timeout)
-            pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
-            uri = f"file:{quote(str(path))}?mode=ro"
-            while len(readers) < _READERS:
-                readers.append(await _connected(uri, uri=True))
-        except BaseException as error:
-            for opened in (*readers, *([] if connection is None else [connection])):
-                await opened.close()
+        async with AsyncExitStack() as undo:
+            lock = FileLock(path, timeout) if needs_lock() else None
             if lock is not None:
-                lock.close()
-            if isinstance(error, sqlite3.Error):
+                undo.callback(lock.close)
+            held: AbstractContextManager[None] = nullcontext() if lock is None else lock
+            readers: list[aiosqlite.Connection] = []
+            try:
+                connection = await _connected(path, timeout=timeout)
+                undo.push_async_callback(connection.close)
+                pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
+                uri = f"file:{quote(str(path))}?mode=ro"
+                while len(readers) < _READERS:
+                    readers.append(await _connected(uri, uri=True))
+                    undo.push_async_callback(readers[-1].close)
+            except sqlite3.Error as error:
                 raise translated(error) from error
-            raise
-        facts = {"sqlite": sqlite3.sqlite_version, "lock_file": "not needed" if lock is None else lock.path.name}
-        return cls(Writer(connection, held), readers, lock, {**pragmas, **facts})
+            facts = {"sqlite": sqlite3.sqlite_version, "lock_file": "not needed" if lock is None else lock.path.name}
+            store = cls(Writer(connection, held), readers, lock, {**pragmas, **facts})
+            undo.pop_all()
+        return store
 
     # -- writing --------------------------------------------------------------------------------
     async def transact(self, load: Load, work: Work) -> Change:
@@ -376,11 +387,17 @@ class SqliteStore:
 
     async def close(self) -> None:
         """See Store.close."""
-        for reader in self._readers:
-            await reader.close()
-        await self.writer.close()
-        if self._lock is not None:
-            self._lock.close()
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._let_go())
+        await ended(self._closing)
+
+    async def _let_go(self) -> None:
+        async with AsyncExitStack() as last:  # the readers first, and each of them whatever becomes of the others
+            if self._lock is not None:
+                last.callback(self._lock.close)
+            last.push_async_callback(self.writer.close)
+            for reader in self._readers:
+                last.push_async_callback(reader.close)
 
 
 def _pending(row: tuple[Any, ...]) -> Pending:
