@@ -117,8 +117,11 @@ async def _outbox(core: Core) -> list[Finding]:
     given_up = [
         Finding("revocations", Health.NOTE, f"{lost:,} tokens could not be given back", "revoke them at their server")
     ]
+    shared = await core.store.shared_revocations()
+    kept = Finding("revocations", Health.OK, f"{shared:,} wait while another installation may hold the same grant")
     return [
         *(given_up if lost else []),
+        *([kept] if shared else []),
         _waiting("notices", notice, notices, core.now(), mend["notices"]),
         _waiting("revocations", revocation, revocations, core.now(), mend["revocations"]),
     ]

@@ -232,11 +232,15 @@ class Store(Protocol):
         ...
 
     async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
-        """(oldest undelivered notice, how many; oldest open revocation, how many)."""
+        """(oldest undelivered notice, how many; oldest open revocation, how many but those of shared grants)."""
         ...
 
     async def lost_revocations(self) -> int:
         """Tokens that no server took back in the end."""
+        ...
+
+    async def shared_revocations(self) -> int:
+        """Tokens that wait to be given back until no live installation may hold the same grant."""
         ...
 
     async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:

@@ -225,6 +225,10 @@ class OutboxRow:
     app_pk: int | None = None
 
 
+SHARED = "shared"
+"""Outcome of a revocation while, and if in the end because, a live installation may hold the same grant."""
+
+
 @dataclass(slots=True)
 class RevocationRow:
     """One token to give back to a foreign server, as ciphertext; wiped when it is done (RFC 7009)."""
