@@ -53,6 +53,16 @@ async def delivers(player: Player) -> None:
     await player.do("deliver", lambda e: e.deliver_revocations())
 
 
+def idles(most: int) -> Step:
+    """Do nothing for some turns, so that what comes next meets the others anywhere on their way."""
+
+    async def step(player: Player) -> None:
+        for _ in range(player.chance.randrange(most)):
+            await player.world.turns.wait(player.name, "idles")
+
+    return step
+
+
 async def disconnects(player: Player) -> None:
     """The owner ends it."""
     name = player.world.known["installation"]
@@ -132,7 +142,7 @@ FOREIGN: dict[str, Scenario] = {
         {
             "browser": [comes_back],
             "reloaded": [comes_back, comes_back],
-            "second thoughts": [CANCELS],
+            "second thoughts": [idles(24), CANCELS],
             "clock": [sweeps, delivers],
         },
         late=0.1,
@@ -143,8 +153,8 @@ FOREIGN: dict[str, Scenario] = {
         {
             "browser": [comes_back],
             "reloaded": [comes_back],
-            "operator": [forces("unauthorized"), forces("refresh-expired")],
-            "clock": [waits(timedelta(minutes=9, seconds=56)), sweeps, delivers, sweeps],
+            "operator": [idles(20), forces("unauthorized"), forces("refresh-expired")],
+            "clock": [idles(24), waits(timedelta(minutes=9, seconds=56)), sweeps, delivers, sweeps],
         },
     ),
     "token-at-expiry": _scenario(
@@ -153,17 +163,17 @@ FOREIGN: dict[str, Scenario] = {
             "caller": [asks, asks],
             "another caller": [asks],
             "third caller": [asks],
-            "person": [disconnects],
+            "person": [idles(24), disconnects],
             "clock": [delivers, delivers],
         },
     ),
     "answers-lost": _scenario(
         _coming_back,
         {
-            "caller": [asks, waits(timedelta(minutes=5)), asks],
+            "caller": [asks, idles(16), waits(timedelta(minutes=5)), asks],
             "browser": [comes_back],
             "reloaded": [comes_back],
-            "clock": [renews_ahead, waits(timedelta(minutes=2)), renews_ahead, delivers],
+            "clock": [renews_ahead, idles(16), waits(timedelta(minutes=2)), renews_ahead, delivers],
         },
         late=0.15,
         unanswered=0.3,
@@ -173,7 +183,7 @@ FOREIGN: dict[str, Scenario] = {
         {
             "caller": [asks],
             "clock": [renews_ahead, delivers],
-            "admin": [removes_the_app],
+            "admin": [idles(16), removes_the_app],
             "other clock": [renews_ahead, delivers],
         },
         late=0.2,
@@ -195,7 +205,7 @@ FOREIGN: dict[str, Scenario] = {
         {
             "browser": [comes_back, comes_back],
             "caller": [asks, asks],
-            "person": [disconnects],
+            "person": [idles(24), disconnects],
             "clock": [renews_ahead, sweeps, delivers],
         },
         commits=0.12,

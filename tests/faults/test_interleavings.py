@@ -48,13 +48,15 @@ def test_the_lot_is_rich_enough() -> None:
 
 
 def test_the_lot_of_client_mode_is_rich_enough() -> None:
-    faults, heard = Counter[str](), Counter[str]()
+    faults, heard, acked = Counter[str](), Counter[str](), Counter[str]()
     for name in FOREIGN:
-        told = many(name, range(40))
-        faults, heard = faults + told.faults, heard + told.heard
+        told = many(name, range(25))
+        faults, heard, acked = faults + told.faults, heard + told.heard, acked + told.acked
     for fault in ("lost", "dead", "clock", "late"):
-        assert faults[fault] >= RARE * 40 * len(FOREIGN), fault
+        assert faults[fault] >= RARE * 25 * len(FOREIGN), fault
     assert {"BadCallback", "ReauthorizationRequired", "cancelled", "expired", "superseded"} <= set(heard)
+    for verb in ("exchange_ok", "cancel", "access_token", "disconnect", "app_uninstall", "force"):
+        assert acked[verb] >= 5, f"{verb} hardly ever comes first"
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -67,7 +67,7 @@ def test_stale_writers_are_refused_and_an_unguarded_update_is_found(folder: Path
         (planting.GENERATION, "answers-lost", 200),
         (planting.STATE, "callbacks", 50),
         (planting.LATE, "leaving", 200),
-        (planting.MARKER, "answers-lost", 50),
+        (planting.MARKER, "answers-lost", 400),
     ],
     ids=[
         "no version guard",
