@@ -155,9 +155,12 @@ async def _outbox(core: Core) -> list[Finding]:
     letters = [
         Finding("notices", Health.WRONG, f"{dead:,} notices were given up", "grantflow notices retry --reason TEXT")
     ]
+    shared = await core.store.shared_revocations()
+    kept = Finding("revocations", Health.OK, f"{shared:,} wait while another installation may hold the same grant")
     return [
         *(given_up if lost else []),
         *(letters if dead else []),
+        *([kept] if shared else []),
         _waiting("notices", notice, notices, core.now(), mend["notices"]),
         _waiting("revocations", revocation, revocations, core.now(), mend["revocations"]),
     ]

@@ -353,11 +353,17 @@ class Store(Protocol):
         ...
 
     async def outbox(self) -> tuple[Instant | None, int, Instant | None, int, int]:
-        """(oldest undelivered notice, how many; oldest open revocation, how many; dead letters)."""
+        """(oldest undelivered notice, how many; oldest open revocation, how many but those of shared grants; dead
+        letters).
+        """
         ...
 
     async def lost_revocations(self) -> int:
         """Tokens that no server took back in the end."""
+        ...
+
+    async def shared_revocations(self) -> int:
+        """Tokens that wait to be given back until no live installation may hold the same grant."""
         ...
 
     async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:

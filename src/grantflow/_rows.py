@@ -235,6 +235,10 @@ class OutboxRow:
     """When it was given up; it stays to be seen and sent again."""
 
 
+SHARED = "shared"
+"""Outcome of a revocation while, and if in the end because, a live installation may hold the same grant."""
+
+
 @dataclass(slots=True)
 class RevocationRow:
     """One token to give back to a foreign server, as ciphertext; wiped when it is done (RFC 7009)."""

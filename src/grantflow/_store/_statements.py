@@ -267,7 +267,11 @@ REVOCATIONS_DUE = (
     f"SELECT {_REVOCATION_COLUMNS} FROM {_revocation} WHERE next_at IS NOT NULL AND next_at <= ? "
     "ORDER BY next_at LIMIT ?"
 )
-REVOCATIONS_OPEN = f"SELECT min(created_at), count(*) FROM {_revocation} WHERE next_at IS NOT NULL"
+REVOCATIONS_OPEN = (
+    f"SELECT min(created_at), count(*) FROM {_revocation} WHERE next_at IS NOT NULL "
+    f"AND outcome IS NOT '{_rows.SHARED}'"
+)
+REVOCATIONS_SHARED = f"SELECT count(*) FROM {_revocation} WHERE next_at IS NOT NULL AND outcome = '{_rows.SHARED}'"
 REVOCATIONS_LOST = f"SELECT count(*) FROM {_revocation} WHERE next_at IS NULL AND outcome LIKE 'given up%'"
 SHARED = (
     f"SELECT EXISTS(SELECT 1 FROM {_installation} i JOIN {_token} t ON t.installation_pk = i.pk "

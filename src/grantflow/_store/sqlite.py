@@ -338,6 +338,10 @@ class SqliteStore:
         """See Store.lost_revocations."""
         return int((await self._rows(sql.REVOCATIONS_LOST))[0][0])
 
+    async def shared_revocations(self) -> int:
+        """See Store.shared_revocations."""
+        return int((await self._rows(sql.REVOCATIONS_SHARED))[0][0])
+
     async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:
         """See Store.due_revocations."""
         return [RevocationRow(*row) for row in await self._rows(sql.REVOCATIONS_DUE, now, limit)]
