@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import Literal
 
 from grantflow._app import App, Server
+from grantflow._audit import Operating
 from grantflow._core import Core
 from grantflow._foreign import add_secret, server_of
 from grantflow._ids import new_id
@@ -22,7 +25,7 @@ _PAGE = 200
 _MAX_SECRET = 4096
 
 
-class Apps:
+class Apps(Operating):
     """Apps and their accounts; reached as `engine.apps`."""
 
     def __init__(self, core: Core, remove_children: Callable[[str, str, Actor], Awaitable[int]]) -> None:
@@ -80,10 +83,6 @@ class Apps:
         if not isinstance(secret, str) or not 0 < len(secret) <= _MAX_SECRET:
             msg = f"a client secret is a text of 1 to {_MAX_SECRET} characters"
             raise BadInput(msg)
-        if actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
-            msg = "only an operator or the platform changes a client secret"
-            raise PermissionDenied(msg)
-        await self._core.ask_policy(actor, "add-secret", None)
 
         def work(found: Snapshot) -> Change:
             if found.app is None:
@@ -103,7 +102,8 @@ class Apps:
                 change.incident = found.incident
             return change
 
-        await self._core.transact(Load(app=app, foreign=True), work)
+        async with self._operating(actor, "add-secret", app, None, brief=True, platform=True):
+            await self._core.transact(Load(app=app, foreign=True), work)
 
     async def discover(self, issuer: str) -> Server:
         """What a foreign server says of itself, for an app's `server` (RFC 8414).
@@ -201,35 +201,31 @@ class Apps:
 
     async def hold(self, app: str, *, actor: Actor, reason: str) -> None:
         """Stop an app everywhere; operators only. Installations are not touched."""
-        checked_name(reason, "reason")
-        await self._hold(app, actor, reason)
+        await self._hold(app, actor, "hold", reason)
 
     async def release(self, app: str, *, actor: Actor, reason: str) -> None:
         """Let a held app work again; operators only."""
-        checked_name(reason, "reason")
-        await self._hold(app, actor, None, reason)
+        await self._hold(app, actor, "release", reason)
 
-    async def _hold(self, app: str, actor: Actor, held: str | None, reason: str | None = None) -> None:
-        if actor.kind is not ActorKind.OPERATOR:
-            msg = "only an operator holds and releases apps"
-            raise PermissionDenied(msg)
-        verb = "release" if held is None else "hold"
-        await self._core.ask_policy(actor, verb, None)
+    async def _hold(self, app: str, actor: Actor, verb: Literal["hold", "release"], reason: str) -> None:
+        checked_name(reason, "reason")
 
         def work(found: Snapshot) -> Change:
             row = found.app
             if row is None:
                 msg = f"no app is called {str(app)[:80]!r}"
                 raise NotFound(msg)
-            row.held_by = None if held is None else str(actor)
-            row.held_reason, row.held_at = held, None if held is None else self._core.now()
+            row.held_by = row.held_reason = row.held_at = None
+            if verb == "hold":
+                row.held_by, row.held_reason, row.held_at = str(actor), reason, self._core.now()
             row.revision += 1
-            return Change(app=row, action=self._action(actor, verb, app, held or reason))
+            return Change(app=row, action=self._action(actor, verb, app, reason))
 
-        await self._core.transact(Load(app=app), work)
+        async with self._operating(actor, verb, app, reason, brief=True):
+            await self._core.transact(Load(app=app), work)
 
     def _action(self, actor: Actor, verb: str, target: str, reason: str | None) -> ActionRow:
-        return ActionRow(self._core.now(), str(actor), actor.claimed, verb, target, reason, None, "applied", "")
+        return self._row(actor, verb, target, reason, None, "applied", "")
 
     async def _change(
         self,
@@ -242,7 +238,7 @@ class Apps:
         may_be_absent: bool = False,
         reason: str | None = None,
     ) -> AppAccount:
-        await self._authorized(actor, account, verb, app)
+        target = f"{app}/{account}"
 
         def run(found: Snapshot) -> Change:
             if found.app is None:
@@ -258,14 +254,16 @@ class Apps:
             else:
                 parent.revision = (parent.revision if isinstance(parent.revision, int) else 0) + 1
             work(parent)
-            target = f"{app}/{account}"
             return Change(
                 parent=parent,
                 action=self._action(actor, verb, target, reason),
                 result=parent_view(found.app, parent),
             )
 
-        change = await self._core.transact(Load(app=app, account=account), run)
+        by_operator = actor.kind is ActorKind.OPERATOR
+        async with self._on_record(actor, verb, target, reason) if by_operator else nullcontext():
+            await self._authorized(actor, account, verb, app)
+            change = await self._core.transact(Load(app=app, account=account), run)
         if not isinstance(change.result, AppAccount):
             raise Conflict
         return change.result
