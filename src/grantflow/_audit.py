@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from grantflow._core import Core
@@ -56,13 +56,16 @@ class Operating:
     ) -> AsyncIterator[Tried]:
         """The body of an operator's verb; `brief` takes any reason or none, `platform` lets the platform in too.
 
-        Raises PermissionDenied, on the record, for everybody else, and BadInput without a real reason.
+        Raises PermissionDenied, on the record, for everybody else, and BadInput without a real reason. What the
+        platform itself is refused is no attempt of an operator and leaves no line.
         """
         if not brief and len(checked_name(reason, "reason").strip()) < _MIN_REASON:
             msg = f"a reason has at least {_MIN_REASON} characters"
             raise BadInput(msg)
-        async with self._on_record(actor, verb, target, reason, about) as tried:
-            if actor.kind is not ActorKind.OPERATOR and not (platform and actor.kind is ActorKind.SYSTEM):
+        by_platform = platform and actor.kind is ActorKind.SYSTEM
+        record = self._on_record(actor, verb, target, reason, about)
+        async with nullcontext(Tried()) if by_platform else record as tried:
+            if actor.kind is not ActorKind.OPERATOR and not by_platform:
                 msg = f"only an operator{' or the platform' if platform else ''} may do this"
                 raise PermissionDenied(msg)
             await self._core.ask_policy(actor, verb, None)

@@ -104,7 +104,7 @@ def test_who_is_no_operator_gets_seven(
     (tmp_path / "app.toml").write_text("", encoding="utf-8")
     before = fleet.content(audit=False)
     reason = ("--reason", "a good reason")
-    commands = (
+    commands: list[list[object]] = [
         ["send", fleet.active, "suspend"],
         ["send", fleet.active, "suspend", "--dry-run"],
         ["send", fleet.active, "suspend", "--as", "operator:zoe"],
@@ -114,7 +114,7 @@ def test_who_is_no_operator_gets_seven(
         ["apps", "release", "agent-app", *reason],
         ["apps", "register", tmp_path / "app.toml"],
         ["tui", "--write"],
-    )
+    ]
     for number, command in enumerate(commands, 1):
         assert grantflow(*command).code == 7, command
         audit = grantflow("audit").out
