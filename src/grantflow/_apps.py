@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Literal
 
 from grantflow._app import App, Server
@@ -148,7 +148,8 @@ class Apps(Operating):
 
     async def upgrade(self, app: str, account: str, version: str, *, actor: Actor) -> AppAccount:
         """Move an account to another version; grants go on working, new scopes await approval. Source: S-14."""
-        (await self.get(app)).version(version)
+        async with self._by_operator(actor, "update", f"{app}/{account}"):
+            (await self.get(app)).version(version)
 
         def work(row: ParentRow) -> None:
             row.app_version = version
@@ -227,6 +228,14 @@ class Apps(Operating):
     def _action(self, actor: Actor, verb: str, target: str, reason: str | None) -> ActionRow:
         return self._row(actor, verb, target, reason, None, "applied", "")
 
+    def _by_operator(
+        self, actor: Actor, verb: str, target: str, reason: str | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        """A verb of an account's admins: what it refuses an operator is on the record, and only that."""
+        if actor.kind is ActorKind.OPERATOR:
+            return self._on_record(actor, verb, target, reason)
+        return nullcontext()
+
     async def _change(
         self,
         app: str,
@@ -260,8 +269,7 @@ class Apps(Operating):
                 result=parent_view(found.app, parent),
             )
 
-        by_operator = actor.kind is ActorKind.OPERATOR
-        async with self._on_record(actor, verb, target, reason) if by_operator else nullcontext():
+        async with self._by_operator(actor, verb, target, reason):
             await self._authorized(actor, account, verb, app)
             change = await self._core.transact(Load(app=app, account=account), run)
         if not isinstance(change.result, AppAccount):

@@ -216,9 +216,9 @@ class Ops(Operating):
     async def admit(
         self, verb: str, target: str, *, actor: Actor, reason: str | None = None, about: str = ""
     ) -> None:
-        """Let an operator through, for a program whose own commands are operators' alone; writes nothing then.
+        """Let an operator through and write nothing; anybody else is refused, on the record like any other.
 
-        Ask it before a verb that asks for no operator: a refusal of both is on the record like any other.
+        For programs whose own commands are operators' alone, before a verb of the engine that asks for no operator.
 
         Args:
             verb: What is tried, for example `register`; the policy is asked about it.

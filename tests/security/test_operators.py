@@ -182,6 +182,7 @@ NOT_POSSIBLE: dict[str, Verb] = {
     "apps.suspend": lambda h, a: h.engine.apps.suspend("crm", "nowhere", actor=a, reason=WHY),
     "apps.unsuspend": lambda h, a: h.engine.apps.unsuspend("crm", "acme", actor=a),
     "apps.upgrade": lambda h, a: h.engine.apps.upgrade("crm", "nowhere", "1.0", actor=a),
+    "apps.upgrade to what": lambda h, a: h.engine.apps.upgrade("no such app", "acme", "1.0", actor=a),
     "apps.set_available": lambda h, a: h.engine.apps.set_available("crm", "nowhere", True, actor=a),
 }
 
