@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Literal
 
 from grantflow._app import App, Server
+from grantflow._audit import Operating
 from grantflow._core import Core
 from grantflow._foreign import add_secret, server_of
 from grantflow._ids import new_id
@@ -23,7 +26,7 @@ _PAGE = 200
 _MAX_SECRET = 4096
 
 
-class Apps:
+class Apps(Operating):
     """Apps and their accounts; reached as `engine.apps`."""
 
     def __init__(self, core: Core, remove_children: Callable[[str, str, Actor], Awaitable[int]]) -> None:
@@ -83,10 +86,6 @@ class Apps:
         if not isinstance(secret, str) or not 0 < len(secret) <= _MAX_SECRET:
             msg = f"a client secret is a text of 1 to {_MAX_SECRET} characters"
             raise BadInput(msg)
-        if actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
-            msg = "only an operator or the platform changes a client secret"
-            raise PermissionDenied(msg)
-        await self._core.ask_policy(actor, "add-secret", None)
 
         def work(found: Snapshot) -> Change:
             if found.app is None:
@@ -106,7 +105,8 @@ class Apps:
                 change.incident = found.incident
             return change
 
-        await self._core.transact(Load(app=app, foreign=True), work)
+        async with self._operating(actor, "add-secret", app, None, brief=True, platform=True):
+            await self._core.transact(Load(app=app, foreign=True), work)
 
     async def discover(self, issuer: str) -> Server:
         """What a foreign server says of itself, for an app's `server` (RFC 8414).
@@ -155,7 +155,8 @@ class Apps:
 
     async def upgrade(self, app: str, account: str, version: str, *, actor: Actor) -> AppAccount:
         """Move an account to another version; grants go on working, new scopes await approval. Source: S-14."""
-        (await self.get(app)).version(version)
+        async with self._by_operator(actor, "update", f"{app}/{account}"):
+            (await self.get(app)).version(version)
 
         def work(row: ParentRow) -> None:
             row.app_version = version
@@ -208,35 +209,39 @@ class Apps:
 
     async def hold(self, app: str, *, actor: Actor, reason: str) -> None:
         """Stop an app everywhere; operators only. Installations are not touched."""
-        checked_name(reason, "reason")
-        await self._hold(app, actor, reason)
+        await self._hold(app, actor, "hold", reason)
 
     async def release(self, app: str, *, actor: Actor, reason: str) -> None:
         """Let a held app work again; operators only."""
-        checked_name(reason, "reason")
-        await self._hold(app, actor, None, reason)
+        await self._hold(app, actor, "release", reason)
 
-    async def _hold(self, app: str, actor: Actor, held: str | None, reason: str | None = None) -> None:
-        if actor.kind is not ActorKind.OPERATOR:
-            msg = "only an operator holds and releases apps"
-            raise PermissionDenied(msg)
-        verb = "release" if held is None else "hold"
-        await self._core.ask_policy(actor, verb, None)
+    async def _hold(self, app: str, actor: Actor, verb: Literal["hold", "release"], reason: str) -> None:
+        checked_name(reason, "reason")
 
         def work(found: Snapshot) -> Change:
             row = found.app
             if row is None:
                 msg = f"no app is called {str(app)[:80]!r}"
                 raise NotFound(msg)
-            row.held_by = None if held is None else str(actor)
-            row.held_reason, row.held_at = held, None if held is None else self._core.now()
+            row.held_by = row.held_reason = row.held_at = None
+            if verb == "hold":
+                row.held_by, row.held_reason, row.held_at = str(actor), reason, self._core.now()
             row.revision += 1
-            return Change(app=row, action=self._action(actor, verb, app, held or reason))
+            return Change(app=row, action=self._action(actor, verb, app, reason))
 
-        await self._core.transact(Load(app=app), work)
+        async with self._operating(actor, verb, app, reason, brief=True):
+            await self._core.transact(Load(app=app), work)
 
     def _action(self, actor: Actor, verb: str, target: str, reason: str | None) -> ActionRow:
-        return ActionRow(self._core.now(), str(actor), actor.claimed, verb, target, reason, None, "applied", "")
+        return self._row(actor, verb, target, reason, None, "applied", "")
+
+    def _by_operator(
+        self, actor: Actor, verb: str, target: str, reason: str | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        """A verb of an account's admins: what it refuses an operator is on the record, and only that."""
+        if actor.kind is ActorKind.OPERATOR:
+            return self._on_record(actor, verb, target, reason)
+        return nullcontext()
 
     async def _change(
         self,
@@ -249,7 +254,7 @@ class Apps:
         may_be_absent: bool = False,
         reason: str | None = None,
     ) -> AppAccount:
-        await self._authorized(actor, account, verb, app)
+        target = f"{app}/{account}"
 
         def run(found: Snapshot) -> Change:
             if found.app is None:
@@ -265,14 +270,15 @@ class Apps:
             else:
                 parent.revision = (parent.revision if isinstance(parent.revision, int) else 0) + 1
             work(parent)
-            target = f"{app}/{account}"
             return Change(
                 parent=parent,
                 action=self._action(actor, verb, target, reason),
                 result=parent_view(found.app, parent),
             )
 
-        change = await self._core.transact(Load(app=app, account=account), run)
+        async with self._by_operator(actor, verb, target, reason):
+            await self._authorized(actor, account, verb, app)
+            change = await self._core.transact(Load(app=app, account=account), run)
         if not isinstance(change.result, AppAccount):
             raise Conflict
         return change.result

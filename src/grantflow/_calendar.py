@@ -83,12 +83,11 @@ class Calendar(Operating):
 
     async def release_sweep(self, app: str, *, actor: Actor, reason: str) -> None:
         """Let the next sweep, in whichever process, expire an app's rows though the brake holds them."""
-        await self._allowed(actor, "release-sweep", app, reason)
-        await self._core.app(app)
-        name = _controls.released(app)
-        control = ControlRow(name, self._core.now(), str(actor), reason)
-        action = self._row(actor, "release-sweep", app, reason, None, "applied", "")
-        await self._core.transact(Load(), lambda _: Change(set_controls=[control], action=action))
+        async with self._operating(actor, "release-sweep", app, reason):
+            await self._core.app(app)
+            control = ControlRow(_controls.released(app), self._core.now(), str(actor), reason)
+            action = self._row(actor, "release-sweep", app, reason, None, "applied", "")
+            await self._core.transact(Load(), lambda _: Change(set_controls=[control], action=action))
 
     # -- pausing --------------------------------------------------------------------------------
     async def pause(self, *, actor: Actor, reason: str) -> None:
@@ -103,13 +102,12 @@ class Calendar(Operating):
 
         Raises TransitionRefused where nothing is paused.
         """
-        await self._allowed(actor, "resume", "scheduler", reason)
-        if await self.paused() is None:
-            await self._record(actor, "resume", "scheduler", reason, None, "refused", "nothing is paused")
-            msg = "nothing is paused"
-            raise TransitionRefused(msg)
-        action = self._row(actor, "resume", "scheduler", reason, None, "applied", "")
-        await self._core.transact(Load(), lambda _: Change(drop_controls=[_controls.PAUSED], action=action))
+        async with self._operating(actor, "resume", "scheduler", reason):
+            if await self.paused() is None:
+                msg = "nothing is paused"
+                raise TransitionRefused(msg)
+            action = self._row(actor, "resume", "scheduler", reason, None, "applied", "")
+            await self._core.transact(Load(), lambda _: Change(drop_controls=[_controls.PAUSED], action=action))
 
     async def paused(self) -> Pause | None:
         """Who paused the schedulers, why and since when; None while they work."""

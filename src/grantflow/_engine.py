@@ -244,11 +244,11 @@ class Engine(Timekeeping):
 
     async def cancel(self, attempt: str, *, actor: Actor) -> Returned:
         """Cancel on any page: the attempt ends, no grant changes. Source: S-12."""
-        return await _journey.give_up(self._core, attempt, actor, event="cancel")
+        return await _journey.give_up(self._core, attempt, actor, "cancel")
 
     async def refuse(self, attempt: str, *, actor: Actor) -> Returned:
         """Refuse the scopes: the attempt ends, no grant changes. Source: S-26."""
-        return await _journey.give_up(self._core, attempt, actor, event="refuse")
+        return await _journey.give_up(self._core, attempt, actor, "refuse")
 
     # -- installations --------------------------------------------------------------------------
     async def install(

@@ -120,6 +120,7 @@ class Draft:
             subject_kind=row.subject_kind,
             subject_id=row.subject_id,
             account=row.account,
+            client_id=None if self.snapshot.app is None else self.snapshot.app.client_id,
             attempt=None if attempt is None or attempt.outcome is not None else self._speaks_of(attempt),
             others=max(others) if others else None,
             deadline=row.deadline_at,

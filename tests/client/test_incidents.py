@@ -136,7 +136,7 @@ async def test_while_two_secrets_overlap_either_works_and_no_incident_opens(stag
 
 @pytest.mark.parametrize("actor", [BOB, MARIA])
 async def test_only_operators_and_the_platform_add_secrets(stage: Stage, actor: object) -> None:
-    with stage.refused(PermissionDenied):
+    with stage.on_record(PermissionDenied):
         await stage.engine.apps.add_secret("crm", "x", actor=actor)  # type: ignore[arg-type]
 
 
@@ -240,9 +240,9 @@ async def test_an_operator_closes_an_incident_and_renewals_go_on(stage: Stage) -
     (closed,) = await stage.engine.ops.incidents(closed=True)
     assert closed.closed_by == "operator:otto"
     assert stage.notices("incident.closed") == ["incident.closed"]
-    with stage.refused(NotFound):
+    with stage.on_record(NotFound):
         await stage.engine.ops.close_incident("crm", actor=OPS, reason=WHY)
-    (_, action), *_ = await stage.engine.ops.actions()
+    _, (_, action), *_ = await stage.engine.ops.actions()
     assert (action.verb, action.target, action.outcome) == ("close-incident", "crm", "applied")
 
 

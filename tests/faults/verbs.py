@@ -221,10 +221,9 @@ VERBS: dict[str, Verb] = {
     "cancel_loose": Verb(lambda e, k: e.cancel(k["loose"][0], actor=BOB), again=(TransitionRefused,)),
     "refuse": Verb(lambda e, k: e.refuse(k["form"], actor=BOB), again=(TransitionRefused,)),
     "cancel_attempt": Verb(
-        lambda e, k: e.ops.cancel_attempt(k["beside"], actor=OPERATOR, reason=REASON),
-        several=True,
-        again=(TransitionRefused,),
+        lambda e, k: e.ops.cancel_attempt(k["beside"], actor=OPERATOR, reason=REASON), again=(TransitionRefused,)
     ),
+    "admit": Verb(lambda e, k: _refused(e.ops.admit("register", KEY, actor=BOB)), adds=True),
     "install": Verb(lambda e, k: e.install(EXTERNAL, account="account-3", actor=UMA), several=True),
     "install_by_admin": Verb(
         lambda e, k: e.install(KEY, account="account-8", actor=MARIA, subject=BOB), several=True, adds=True
@@ -351,6 +350,7 @@ PUBLIC_WRITES = {
     "ops": {
         *("force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair", "probe", "rotate_keys"),
         *("pause", "resume", "retry_notices", "reconcile_counts"),
+        "admit",
     },
     "apps": {
         *("register", "install", "uninstall", "upgrade", "set_available", "suspend", "unsuspend", "hold", "release"),

@@ -40,16 +40,20 @@ def send(
     """Bring an event to an installation. Operators only."""
     run = Run.of(ctx)
     run.existing()
-    operator = run.operator()
-    actor = actor_from(who) if who else operator
+    somebody = run.somebody()
+    actor = actor_from(who) if who else somebody
+
+    async def target(engine: Engine) -> str:
+        item, about = await found(engine, installation), f"{event} as {actor}" if who else event
+        await engine.ops.admit("send", item.id, actor=somebody, reason=reason or None, about=about)
+        return item.id
 
     async def ask(engine: Engine) -> Explanation:
-        return await engine.explain((await found(engine, installation)).id, event, actor=actor)
+        return await engine.explain(await target(engine), event, actor=actor)
 
     async def work(engine: Engine) -> Sent:
-        item = await found(engine, installation)
         key = idempotency_key or None
-        return await engine.send(item.id, event, actor=actor, reason=reason or None, idempotency_key=key)
+        return await engine.send(await target(engine), event, actor=actor, reason=reason or None, idempotency_key=key)
 
     if dry_run:
         told = run.engine(ask)
