@@ -17,6 +17,7 @@ from grantflow._model import OperatorAction, Plan, PlannedMove, Prompt, Returned
 from grantflow._ports import Work
 from grantflow._renewal import Renewals
 from grantflow._repair import repair
+from grantflow._requests import checked_name
 from grantflow._rotation import KeyCheck, Rotation
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._sweep import Brake, Progress

@@ -173,6 +173,7 @@ NOT_POSSIBLE: dict[str, Verb] = {
     "remind": VERBS["remind"],
     "repair": VERBS["repair"],
     "close_incident": VERBS["close_incident"],
+    "resume": VERBS["resume"],
     "cancel_attempt": lambda h, a: h.engine.ops.cancel_attempt("no such attempt", actor=a, reason=WHY),
     "probe": lambda h, a: h.engine.ops.probe("no such installation", actor=a, reason=WHY),
     "preview_force": lambda h, a: h.engine.ops.preview_force("nobody's", to="active", actor=a, reason=WHY),
@@ -192,7 +193,7 @@ NOT_POSSIBLE: dict[str, Verb] = {
 
 
 def test_every_operators_verb_can_be_impossible() -> None:
-    assert set(VERBS) - set(NOT_POSSIBLE) == {"rotate_keys", "admit"}
+    assert set(VERBS) - set(NOT_POSSIBLE) == {*("rotate_keys", "admit", "pause", "retry_notices", "reconcile_counts")}
 
 
 @pytest.mark.parametrize("verb", NOT_POSSIBLE)
