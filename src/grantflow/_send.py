@@ -11,9 +11,9 @@ from grantflow._decide import Refused, decide
 from grantflow._model import Account, Explanation
 from grantflow._requests import checked_name
 from grantflow._rows import AttemptRow, Change, Load, Snapshot
-from grantflow._transition import Draft, explanation
+from grantflow._transition import Draft, explanation, refusal
 from grantflow.errors import BadInput, EngineOnly, TransitionRefused
-from grantflow_machines import Actor, Effect, Facts, Origin
+from grantflow_machines import Actor, ActorKind, Effect, EventRule, Facts, Origin
 
 _ABOUT_ATTEMPT = frozenset(
     {Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT, Effect.CLOSE_ATTEMPT, Effect.REPLACE_TOKENS}
@@ -91,8 +91,17 @@ def explain(draft: Draft, asked: Asked) -> Explanation:
     rule = draft.definition.events.get(asked.event)
     if rule is not None and rule.origin is Origin.ENGINE:
         return explanation(asked.event, Refused("only the engine brings this event"))
+    if rule is not None and _needs_a_reason(rule, asked.actor):
+        return explanation(asked.event, Refused(_BY_OPS))
     facts, _ = facts_of(draft, asked)
     return explanation(asked.event, decide(draft.definition, draft.state, asked.event, facts))
+
+
+_BY_OPS = "an operator closes somebody's attempt with a reason, by engine.ops.cancel_attempt"
+
+
+def _needs_a_reason(rule: EventRule, actor: Actor) -> bool:
+    return actor.kind is ActorKind.OPERATOR and Effect.CLOSE_ATTEMPT in rule.effects
 
 
 async def send(core: Core, load: Load, asked: Asked) -> Change:
@@ -106,6 +115,8 @@ async def send(core: Core, load: Load, asked: Asked) -> Change:
         if rule is not None and rule.origin is Origin.ENGINE:
             msg = f"{asked.event} is brought by the engine alone"
             raise EngineOnly(msg, hint="force is reached through engine.ops.preview_force")
+        if rule is not None and _needs_a_reason(rule, asked.actor):
+            raise refusal(asked.event, draft.state, Refused(_BY_OPS))
         facts, attempt = facts_of(draft, asked)
         if rule is not None and rule.effects & THROUGH_THE_WINDOW:
             verdict = decide(draft.definition, draft.state, asked.event, facts)
