@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from grantflow._app import scope_set
 from grantflow._core import Core, facts_for
 from grantflow._decide import Refused, decide
-from grantflow._model import Account, Explanation
+from grantflow._model import Account, Explanation, Obstacle
 from grantflow._requests import checked_name
 from grantflow._rows import AttemptRow, Change, Load, Snapshot
 from grantflow._transition import Draft, explanation, refusal
@@ -92,12 +92,13 @@ def explain(draft: Draft, asked: Asked) -> Explanation:
     if rule is not None and rule.origin is Origin.ENGINE:
         return explanation(asked.event, Refused("only the engine brings this event"))
     if rule is not None and _needs_a_reason(rule, asked.actor):
-        return explanation(asked.event, Refused(_BY_OPS))
+        return explanation(asked.event, _BY_OPS)
     facts, _ = facts_of(draft, asked)
     return explanation(asked.event, decide(draft.definition, draft.state, asked.event, facts))
 
 
-_BY_OPS = "an operator closes somebody's attempt with a reason, by engine.ops.cancel_attempt"
+_WHY = "an operator closes somebody's attempt with a reason, by engine.ops.cancel_attempt"
+_BY_OPS = Refused(_WHY, (Obstacle("by_ops", _WHY, is_role=True),))
 
 
 def _needs_a_reason(rule: EventRule, actor: Actor) -> bool:
@@ -116,7 +117,7 @@ async def send(core: Core, load: Load, asked: Asked) -> Change:
             msg = f"{asked.event} is brought by the engine alone"
             raise EngineOnly(msg, hint="force is reached through engine.ops.preview_force")
         if rule is not None and _needs_a_reason(rule, asked.actor):
-            raise refusal(asked.event, draft.state, Refused(_BY_OPS))
+            raise refusal(asked.event, draft.state, _BY_OPS)
         facts, attempt = facts_of(draft, asked)
         if rule is not None and rule.effects & THROUGH_THE_WINDOW:
             verdict = decide(draft.definition, draft.state, asked.event, facts)
