@@ -51,8 +51,8 @@ async def _deliver(engine: Engine, stop: Stop) -> object:
 
 
 async def _tidy(engine: Engine, stop: Stop) -> object:
-    del stop
-    return await engine.forget()
+    gone = await engine.forget()
+    return gone if stop() else (gone, await engine.recount())
 
 
 _BATCH = 200
@@ -63,5 +63,5 @@ DUTIES = (
     Duty("renewal", "renew access tokens ahead of time, probe incidents", _renew, next_at=Engine.next_renewal),
     Duty("warnings", "warn before a grant ends, remind after", _warn, timedelta(minutes=1), Engine.next_warning),
     Duty("outbox", "deliver notices, give tokens back", _deliver),
-    Duty("housekeeping", "let go of what is kept no longer", _tidy, timedelta(hours=1)),
+    Duty("housekeeping", "let go of what is kept no longer, recount", _tidy, timedelta(hours=1)),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from grantflow._ports import Forgotten
 from grantflow._rows import BeatRow
 from grantflow._sweep import Brake
 from grantflow_machines import Instant
+
+_log = logging.getLogger("grantflow")
 
 
 class Timekeeping(ClientMode):
@@ -83,6 +86,13 @@ class Timekeeping(ClientMode):
     async def forget(self) -> Forgotten:
         """Let go of what is kept no longer: sealed tokens of dead grants, delivered notices, old attempts."""
         return await _upkeep.forget(self._core)
+
+    async def recount(self) -> int:
+        """Correct the maintained counters where a recount differs; returns how many did, which is a defect or damage."""
+        wrong = await _upkeep.reconcile_counts(self._core)
+        if wrong:
+            _log.warning("%d counter(s) were wrong and are right again", wrong)
+        return wrong
 
     async def beat(self, kind: str, note: str = "") -> None:
         """Say that this process is at work, for consoles and `ops.diagnose`; call it every few seconds."""

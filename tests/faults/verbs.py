@@ -281,6 +281,12 @@ VERBS: dict[str, Verb] = {
         several=True,
         adds=True,
     ),
+    "recount": Verb(
+        lambda e, k: e.recount(),
+        damage="UPDATE grantflow_count SET n = n + 1 WHERE app_pk = (SELECT app_pk FROM grantflow_installation "
+        "WHERE public_id = ?)",
+        several=True,
+    ),
     "warn_due": Verb(lambda e, k: e.warn_due(), later=timedelta(days=352), several=True),
     "forget": Verb(
         lambda e, k: e.forget(),
@@ -344,7 +350,7 @@ PUBLIC_WRITES = {
         *("authorize", "reauthorize", "window", "select_account", "agree", "cancel", "refuse", "install", "send"),
         *("suspend", "unsuspend", "uninstall", "sweep"),
         *("complete", "access_token", "report", "renew_due", "adopt", "deliver_revocations"),
-        *("warn_due", "forget", "beat", "stop_beating", "deliver_notices"),
+        *("warn_due", "forget", "beat", "stop_beating", "deliver_notices", "recount"),
     },
     "ledger": {"redeem", "renew", "revoke"},
     "ops": {
