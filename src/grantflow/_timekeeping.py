@@ -88,7 +88,7 @@ class Timekeeping(ClientMode):
         return await _upkeep.forget(self._core)
 
     async def recount(self) -> int:
-        """Correct the maintained counters where a recount differs; returns how many did, which is a defect or damage."""
+        """Correct the maintained counters where a recount differs; returns how many did: a defect, or damage."""
         wrong = await _upkeep.reconcile_counts(self._core)
         if wrong:
             _log.warning("%d counter(s) were wrong and are right again", wrong)
