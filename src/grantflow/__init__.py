@@ -11,6 +11,7 @@ from grantflow.errors import GrantflowError
 
 if TYPE_CHECKING:
     from grantflow._app import App, AppKind, ClientAuth, CountsFrom, Lifetime, LifetimePolicy, Server, Version
+    from grantflow._bulk_model import BulkPlan, BulkRefusal, BulkRow, Job, JobItem, JobsReport
     from grantflow._clock import SystemClock
     from grantflow._config import Settings
     from grantflow._doctor import Finding, Health
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from grantflow._filter import help_rows
     from grantflow._held import AccessToken, Completed, Granted, Incident, NoticeName, Reported, TokenHealth
     from grantflow._ids import new_pkce
+    from grantflow._job_rows import JobOutcome, JobState
     from grantflow._keys import KeyRing
     from grantflow._machines import Definition, Proof, definitions, prove, waiting
     from grantflow._model import (
@@ -69,6 +71,9 @@ __all__ = [
     "AppKind",
     "Attempt",
     "Authenticated",
+    "BulkPlan",
+    "BulkRefusal",
+    "BulkRow",
     "Carrier",
     "ClientAuth",
     "ClientCredentials",
@@ -90,6 +95,11 @@ __all__ = [
     "HttpResponse",
     "Incident",
     "Installation",
+    "Job",
+    "JobItem",
+    "JobOutcome",
+    "JobState",
+    "JobsReport",
     "KeyCheck",
     "KeyRing",
     "Lifetime",
@@ -137,12 +147,14 @@ __all__ = [
 
 _HOMES = {
     "grantflow._app": "App AppKind ClientAuth CountsFrom Lifetime LifetimePolicy Server Version",
+    "grantflow._bulk_model": "BulkPlan BulkRefusal BulkRow Job JobItem JobsReport",
     "grantflow._clock": "SystemClock",
     "grantflow._config": "Settings",
     "grantflow._doctor": "Finding Health",
     "grantflow._engine": "Engine",
     "grantflow._filter": "help_rows",
     "grantflow._ids": "new_pkce",
+    "grantflow._job_rows": "JobOutcome JobState",
     "grantflow._keys": "KeyRing",
     "grantflow._machines": "Definition Proof definitions prove waiting",
     "grantflow._held": "AccessToken Completed Granted Incident NoticeName Reported TokenHealth",

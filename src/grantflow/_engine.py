@@ -6,12 +6,13 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from grantflow import _journey, _send, _sweep
 from grantflow._app import AppKind
 from grantflow._apps import Apps
+from grantflow._bulk_model import JobsReport
 from grantflow._callback import Doorman
 from grantflow._client import ClientMode
 from grantflow._clock import SystemClock, maybe_datetime, to_datetime
@@ -20,6 +21,7 @@ from grantflow._core import Core
 from grantflow._filter import quoted
 from grantflow._held import Identify
 from grantflow._inspection import subject_name, target_of
+from grantflow._job_runner import run_jobs
 from grantflow._keys import KeyRing
 from grantflow._ledger import Ledger
 from grantflow._model import (
@@ -412,6 +414,20 @@ class Engine(ClientMode):
         report = await _sweep.sweep(self._core, self._brake, limit=limit, progress=progress)
         self._earliest = None
         return report
+
+    async def run_jobs(
+        self, *, job: str | None = None, budget: timedelta | None = None, progress: _sweep.Progress | None = None
+    ) -> JobsReport:
+        """Run the bulk jobs that wait, oldest first, or `job` alone; any process may, one at a time per job.
+
+        A row and its outcome are one transaction. A process that falls silent loses its lease after
+        `Settings.job_lease`, and the next call anywhere goes on where it stood.
+
+        Args:
+            budget: Stop after about so long; what is left waits for the next call.
+            progress: Called with (rows done, rows in all) of the job at hand.
+        """
+        return await run_jobs(self._core, self._renewals, only=job, budget=budget, progress=progress)
 
     def now(self) -> datetime:
         """The time of the engine's clock."""

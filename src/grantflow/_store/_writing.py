@@ -9,6 +9,7 @@ from typing import Any
 
 from grantflow._ports import Reseal
 from grantflow._rows import Change, InstallationRow, QuarantineRow
+from grantflow._store import _jobs
 from grantflow._store import _statements as sql
 from grantflow.errors import Conflict
 
@@ -39,6 +40,8 @@ def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
         _put(conn, revocation, sql.INSERT_REVOCATION, sql.UPDATE_REVOCATION)
     if change.incident is not None:
         _put(conn, change.incident, sql.INSERT_INCIDENT, sql.UPDATE_INCIDENT)
+    if change.job is not None:
+        _jobs.write(conn, change.job, change.new_items, change.item)
     if change.action is not None:
         conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
 

@@ -15,6 +15,7 @@ import aiosqlite
 
 from grantflow._config import Settings
 from grantflow._filter import Query
+from grantflow._job_rows import JobItemRow, JobRow
 from grantflow._ports import ChunkDone, Listed, Reseal, SealedIn, SealedRow, Work
 from grantflow._rows import (
     ActionRow,
@@ -29,7 +30,7 @@ from grantflow._rows import (
     Snapshot,
     TransitionRow,
 )
-from grantflow._store import _reading, _schema, _search, _writing
+from grantflow._store import _jobs, _reading, _schema, _search, _writing
 from grantflow._store import _statements as sql
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
@@ -264,6 +265,24 @@ class SqliteStore:
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """See Store.attempts."""
         return [AttemptRow(*row) for row in await self._rows(sql.SELECT_ATTEMPTS, pk, limit)]
+
+    async def snapshots(self, pks: Sequence[int]) -> list[Snapshot | None]:
+        """See Store.snapshots."""
+        return await self._read(_reading.snapshots, pks)
+
+    async def jobs(self, limit: int, before: str | None) -> list[JobRow]:
+        """See Store.jobs."""
+        return [JobRow(*row) for row in await self._rows(_jobs.JOBS, before, limit)]
+
+    async def jobs_to_take(self, now: Instant) -> list[str]:
+        """See Store.jobs_to_take."""
+        return [str(name) for (name,) in await self._rows(_jobs.TO_TAKE, now)]
+
+    async def job_items(self, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
+        """See Store.job_items."""
+        wanted = (job_pk, after, limit) if outcome is None else (job_pk, outcome, after, limit)
+        text = _jobs.ITEMS if outcome is None else _jobs.ITEMS_WITH
+        return [JobItemRow(*row) for row in await self._rows(text, *wanted)]
 
     async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:
         """See Store.sealed_batch."""
