@@ -37,6 +37,10 @@ _ANSWERED = (Ended.RENEWED, Ended.ALREADY, Ended.DEAD)
 """Endings of a probe that found out what it asked."""
 
 
+_OF_A_ROW = (GrantflowError, ValueError, TypeError, LookupError, OverflowError)
+"""What may go wrong with one row; everything else ends the call."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """What became of one row."""
@@ -151,7 +155,10 @@ class _Runner:
         if current.state == JobState.CANARY:
             size = min(size, current.canary - current.settled)
         items = await self._core.store.job_items(job.pk, JobOutcome.PENDING.value, -1, size)
-        done = await asyncio.gather(*(self._one(job, item) for item in items), return_exceptions=True)
+        order = Order(job.verb, self._actor(job), job.reason, job.to_state, bool(job.quiet), job.public_id)
+        ready = await asyncio.gather(*(self._before(order, item) for item in items))
+        rows = [self._one(job, item, order, known) for item, known in zip(items, ready, strict=True)]
+        done = await asyncio.gather(*rows, return_exceptions=True)  # written in their order
         self._counted.update(outcome for outcome in done if isinstance(outcome, JobOutcome))
         for error in done:
             if isinstance(error, BaseException):
@@ -161,43 +168,43 @@ class _Runner:
             self._progress(current.settled + told, job.total)
         return bool(items)
 
-    async def _one(self, job: JobRow, item: JobItemRow) -> JobOutcome | None:
-        """One row; None where the job is no longer ours to run."""
-        actor = Actor.operator(job.actor, claimed=bool(job.claimed))
-        order = Order(job.verb, actor, job.reason, job.to_state, bool(job.quiet), job.public_id)
-        try:
-            found = await self._before(order, item)
-            if isinstance(found, _Verdict):
-                verdict = found
-            elif order.verb == PROBE:
-                verdict = await self._asked(item, actor)
-            else:
-                return await self._recorded(job, item, installation=item.installation, work=self._doing(order, found))
-        except (PermissionDenied, TransitionRefused, NotHeldHere) as error:
-            verdict = _Verdict(JobOutcome.REFUSED, str(error))
-        except GrantflowError as error:
-            if isinstance(error, DatabaseError) and type(error) is not DatabaseError:
-                raise  # busy, full, read-only: nothing is wrong with this row
-            verdict = _Verdict(JobOutcome.FAILED, str(error))
-        except (ValueError, TypeError, LookupError, OverflowError):
-            verdict = _Verdict(JobOutcome.FAILED, UNREADABLE)
-        told = verdict
-        return await self._recorded(job, item, installation=None, work=lambda *_: (told, Change()))
+    @staticmethod
+    def _actor(job: JobRow) -> Actor:
+        return Actor.operator(job.actor, claimed=bool(job.claimed))
 
     async def _before(self, order: Order, item: JobItemRow) -> list[TransitionRow] | _Verdict:
         """What must be known before the transaction: the trail, or a verdict; the policy is asked about every row."""
         core = self._core
         if core.policy is None and order.verb not in {PROBE, REPAIR}:
             return []
-        found = await core.store.load(Load(installation=item.installation))
-        away = _moved(found, item)
-        if away is not None:
-            return away
-        trail = await trail_for(core, order, found)
-        if core.policy is not None and found.app is not None:
-            definition = core.definition(found.app.kind)
-            await core.ask_policy(order.actor, order.verb, view(found, definition, core.settings, core.now()))
+        try:
+            found = await core.store.load(Load(installation=item.installation))
+            away = _moved(found, item)
+            if away is not None:
+                return away
+            trail = await trail_for(core, order, found)
+            if core.policy is not None and found.app is not None:
+                definition = core.definition(found.app.kind)
+                seen = view(found, definition, core.settings, core.now())
+                await core.ask_policy(order.actor, order.verb, seen)
+        except _OF_A_ROW as error:
+            return _verdict_of(error)
         return trail
+
+    async def _one(
+        self, job: JobRow, item: JobItemRow, order: Order, known: list[TransitionRow] | _Verdict
+    ) -> JobOutcome | None:
+        """One row; None where the job is no longer ours to run."""
+        try:
+            if isinstance(known, _Verdict):
+                verdict = known
+            elif order.verb == PROBE:
+                verdict = await self._asked(item, order.actor)
+            else:
+                return await self._recorded(job, item, self._doing(order, known), installation=item.installation)
+        except _OF_A_ROW as error:
+            verdict = _verdict_of(error)
+        return await self._recorded(job, item, lambda *_: (verdict, Change()), installation=None)
 
     async def _asked(self, item: JobItemRow, actor: Actor) -> _Verdict:
         ending = await probe(self._core, self._renewals, item.installation, actor)
@@ -244,7 +251,8 @@ class _Runner:
     def _count(self, job: JobRow, item: JobItemRow, verdict: _Verdict) -> None:
         """Write an outcome down, and stop the job where its rules say so."""
         now = self._core.now()
-        item.outcome, item.detail, item.at = verdict.outcome.value, verdict.detail[:_MAX_DETAIL], now
+        detail = verdict.detail[:_MAX_DETAIL].encode(errors="replace").decode()  # a spoiled cell may speak in it
+        item.outcome, item.detail, item.at = verdict.outcome.value, detail, now
         setattr(job, verdict.outcome.value, getattr(job, verdict.outcome.value) + 1)
         job.revision += 1
         length = span(self._core.settings.job_lease)
@@ -261,6 +269,16 @@ class _Runner:
             job.state, job.why = JobState.STOPPED.value, f"{failures:,} of {rows:,} row(s) were refused or failed"
         if job.state not in RUNNABLE:
             job.lease = job.lease_until = None
+
+
+def _verdict_of(error: Exception) -> _Verdict:
+    """What an error says of a row; raised again where the database itself is busy, full or read-only."""
+    if isinstance(error, DatabaseError) and type(error) is not DatabaseError:
+        raise error
+    if not isinstance(error, GrantflowError):
+        return _Verdict(JobOutcome.FAILED, UNREADABLE)
+    refused = isinstance(error, (PermissionDenied, TransitionRefused, NotHeldHere))
+    return _Verdict(JobOutcome.REFUSED if refused else JobOutcome.FAILED, str(error))
 
 
 def _moved(found: Snapshot, item: JobItemRow) -> _Verdict | None:
