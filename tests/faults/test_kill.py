@@ -29,7 +29,7 @@ READS = {
         "begin",  # the same transaction as `authorize`
     },
     "ops": {
-        *("actions", "check_database", "preview_sweep"),
+        *("actions", "check_database", "preview_sweep", "job", "jobs", "job_items"),
         "apply",  # the second half of `force`
     },
     "apps": {"get", "held", "list", "on_account"},

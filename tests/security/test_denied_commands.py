@@ -22,8 +22,13 @@ WRITES: dict[str, list[str]] = {
     "apps register": ["TOML"],
     "apps release": ["crm", *REASON],
     "apps resume": ["crm", *REASON],
+    "bulk": ["app:crm", "suspend", "--yes", *REASON],
     "force": ["LIVE", "--to", "unauthorized", "--yes", *REASON],
     "hold": ["crm", *REASON],
+    "jobs cancel": ["some-job", *REASON],
+    "jobs pause": ["some-job", *REASON],
+    "jobs resume": ["some-job", *REASON],
+    "jobs retry": ["some-job", *REASON],
     "keys rotate": [*REASON],
     "probe": ["LIVE", *REASON],
     "release": ["crm", *REASON],
@@ -33,16 +38,21 @@ WRITES: dict[str, list[str]] = {
     "tui": ["--write"],
 }
 LOOKS = {
-    "apps list", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents", "keys list",
+    "apps list", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents", "jobs items", "jobs list",
+    "jobs show", "keys list",
     "keys new", "keys verify", "list", "machines check", "machines readme", "machines show", "scheduler jobs", "show",
 }  # fmt: skip
 OTHERS = {
     "db init": "makes a file that was not there; it belongs to whoever makes it",
     "demo": "works on a file of its own",
+    "jobs run": "does what an operator started, for whoever may write the file; the policy is asked about every row",
     "scheduler run": "brings what time has done, to whoever may write the file",
     "sweep": "the same, once",
 }
-RECORDED = {"force", "apps resume", "keys rotate", "probe", "remind", "repair"}
+RECORDED = {
+    "force", "apps resume", "bulk", "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "keys rotate", "probe",
+    "remind", "repair",
+}  # fmt: skip
 """Those that let the engine refuse; the others stop before it and leave no trace (a defect)."""
 FOR_OTHERS = [
     ("send", ["LIVE", "disconnect", "--as", "agent:bob"]),
@@ -121,7 +131,7 @@ def test_a_refusal_is_on_the_record(made: tuple[Path, str, str], tmp_path: Path,
     assert content(path)[1][-1:] == [("user:olga", "refused")]
 
 
-@pytest.mark.parametrize("command", sorted(LOOKS - {"machines check", "keys new"}))
+@pytest.mark.parametrize("command", sorted(LOOKS - {"machines check", "keys new", "jobs items", "jobs show"}))
 def test_looking_writes_nothing(made: tuple[Path, str, str], tmp_path: Path, run: Run, command: str) -> None:
     source, live, key = made
     path = Path(shutil.copy(source, tmp_path / "g.db"))
