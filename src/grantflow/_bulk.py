@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from grantflow._audit import Operating
 from grantflow._bulk_model import BulkPlan, Job, JobItem, item_view, job_view
@@ -117,7 +118,8 @@ class Bulk(Operating):
                 raise PlanOutdated(msg, hint=f"look at the job: grantflow jobs show {plan.id}")
             return Change(job=job, action=action)
 
-        await self._core.transact(Load(job=plan.id), begin)
+        async with self._refusals(plan.actor, verb, plan.filter, plan.reason):
+            await self._core.transact(Load(job=plan.id), begin)
         for start in range(0, len(plan.rows), _CHUNK):
             await self._core.transact(Load(job=plan.id), self._filling(plan, start))
         return await self.job(plan.id)
@@ -138,6 +140,15 @@ class Bulk(Operating):
             return Change(job=job, new_items=items)
 
         return work
+
+    @asynccontextmanager
+    async def _refusals(self, actor: Actor, verb: str, target: str, reason: str) -> AsyncIterator[None]:
+        """What turns out to be impossible is on the record too."""
+        try:
+            yield
+        except (TransitionRefused, NotFound, PlanOutdated) as error:
+            await self._record(actor, verb, target, reason, None, "refused", str(error))
+            raise
 
     # -- looking ----------------------------------------------------------------------------------
     async def jobs(self, *, limit: int = 100, before: str | None = None) -> tuple[Job, ...]:
@@ -198,20 +209,21 @@ class Bulk(Operating):
         Raises NotFound; TransitionRefused while it is under way, or when no such row would change now;
         PermissionDenied.
         """
-        await self._allowed(actor, "retry-job", job, reason)
-        old = await self._job_row(job)
+        await self._allowed(actor, "retry-job", checked_name(job, "job"), reason)
+        async with self._refusals(actor, "retry-job", job, reason):
+            plan = await self._failed_again(await self._job_row(job), actor, reason)
+            started = await self.start_bulk(plan)
+        await self._record(actor, "retry-job", job, reason, None, "applied", f"job {plan.id}: {_told(plan)}")
+        return started
+
+    async def _failed_again(self, old: JobRow, actor: Actor, reason: str) -> BulkPlan:
         if old.state not in (*ENDED, *RESUMABLE):
             msg = f"the job is {old.state}: it may get to its failures itself"
             raise TransitionRefused(msg, hint="wait for its end, or pause it")
         order = Order(old.verb, actor, reason, old.to_state, bool(old.quiet))
-        names = [name async for name in self._failures(old)]
+        matches = named(self._core, [name async for name in self._failures(old)])
         brakes = Brakes(old.canary, old.stop_after, old.stop_share)
-        plan = await planned(
-            self._core, order, named(self._core, names), brakes, text=old.filter, retries=old.public_id
-        )
-        started = await self.start_bulk(plan)
-        await self._record(actor, "retry-job", job, reason, None, "applied", f"job {plan.id}: {_told(plan)}")
-        return started
+        return await planned(self._core, order, matches, brakes, text=old.filter, retries=old.public_id)
 
     async def _failures(self, job: JobRow) -> AsyncIterator[str]:
         for outcome in _AGAIN:
@@ -238,11 +250,8 @@ class Bulk(Operating):
                 job=row, action=self._row(actor, verb, job, reason, None, "applied", f"now {row.state}"), result=row
             )
 
-        try:
+        async with self._refusals(actor, verb, job, reason):
             change = await self._core.transact(Load(job=job), work)
-        except TransitionRefused as error:
-            await self._record(actor, verb, job, reason, None, "refused", str(error))
-            raise
         assert change.job is not None
         return job_view(change.job, self._core.now())
 
