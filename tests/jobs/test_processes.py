@@ -107,6 +107,27 @@ async def test_a_process_that_comes_back_in_the_middle_of_anothers_run_is_fenced
     assert transitions(forty.file, "suspend") == dict.fromkeys(forty.ids, 1)
 
 
+@pytest.mark.parametrize(
+    "change", ["lease = 'another'", "state = 'paused'", "state = 'cancelled'", "state = 'stopped'"]
+)
+async def test_each_rows_transaction_looks_at_the_job_first(forty: Forty, change: str) -> None:
+    job = await started(forty.engine, canary=0)
+    asked: list[object] = []
+
+    def policy(*_: object) -> bool:
+        """Asked before the transaction: the last moment at which somebody else may come first."""
+        if not asked:
+            rows(forty.file, f"UPDATE grantflow_job SET {change}, revision = revision + 1")
+        asked.append(True)
+        return True
+
+    forty.engine._core.policy = policy
+    report = await forty.engine.run_jobs()
+    assert len(asked) == 40
+    assert (report.applied, transitions(forty.file, "suspend")) == (0, {})
+    assert (await forty.engine.ops.job(job.id)).pending == 40
+
+
 @pytest.mark.parametrize("moment", ["before", "written", "committed"])
 @pytest.mark.parametrize("number", [1, 10, 11, 40])
 async def test_kill_9_loses_no_row_and_doubles_none(forty: Forty, number: int, moment: str) -> None:
