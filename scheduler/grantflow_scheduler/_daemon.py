@@ -7,14 +7,18 @@ import logging
 import signal
 from datetime import timedelta
 
-from grantflow import Engine, SweepReport
+from grantflow import Engine, KeyRing, SweepReport
+from grantflow_scheduler._bulk import running_jobs
 from grantflow_scheduler._expiry import ExpiryScheduler
 
 _log = logging.getLogger("grantflow.scheduler")
 
 
 def run_forever(database_url: str, *, interval: float = 30.0) -> int:
-    """Sweep a database until SIGINT or SIGTERM; returns the exit code. `interval` in seconds."""
+    """Sweep a database and run its bulk jobs until SIGINT or SIGTERM; returns the exit code.
+
+    `interval` in seconds.
+    """
     return asyncio.run(_run(database_url, timedelta(seconds=interval)))
 
 
@@ -24,8 +28,9 @@ async def _run(database_url: str, interval: timedelta) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with (
-        Engine.open(database_url) as engine,
+        Engine.open(database_url, keys=KeyRing.from_env()) as engine,
         ExpiryScheduler(engine, interval=interval, on_sweep=_tell),
+        running_jobs(engine, interval),
     ):
         _log.info("sweeping every %s at the latest", interval)
         await stop.wait()
@@ -53,5 +58,6 @@ async def describe_jobs(
             "name": "sweep what is due",
             "trigger": f"interval[{interval}], pulled forward to the next due time",
             "next_due_at": None if upcoming is None else upcoming.isoformat(),
-        }
+        },
+        {"id": "grantflow.jobs", "name": "run bulk jobs", "trigger": f"interval[{interval}]", "next_due_at": None},
     ]

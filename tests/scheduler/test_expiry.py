@@ -146,8 +146,9 @@ async def test_a_failing_sweep_is_tried_again(engine: Engine, monkeypatch: pytes
 
 async def test_the_jobs_are_told_without_running_them(engine: Engine) -> None:
     await authorize(engine, "agent-app", "acme", actor=Actor.agent("bob"))
-    (job,) = await describe_jobs(engine)
-    assert job["next_due_at"] == "2026-01-01T00:00:00+00:00"
+    expiry, jobs = await describe_jobs(engine)
+    assert jobs["id"] == "grantflow.jobs"
+    assert expiry["next_due_at"] == "2026-01-01T00:00:00+00:00"
 
 
 def test_an_interval_must_be_positive() -> None:

@@ -39,7 +39,8 @@ WRITES: dict[str, list[str]] = {
 }
 LOOKS = {
     "apps list", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents",
-    "jobs items", "jobs list", "jobs show", "keys list", "keys new", "keys verify", "list", "machines check", "machines readme", "machines show", "scheduler jobs", "show",
+    "jobs items", "jobs list", "jobs show", "keys list", "keys new",
+    "keys verify", "list", "machines check", "machines readme", "machines show", "scheduler jobs", "show",
 }  # fmt: skip
 OTHERS = {
     "db init": "makes a file that was not there; it belongs to whoever makes it",

@@ -48,7 +48,9 @@ def bulk(
         bool, typer.Option("--dry-run", help="Print the plan only; the look is on the record.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Start without asking.")] = False,
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to another process: grantflow jobs run.")] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave it to the scheduler, or to grantflow jobs run.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Bring one verb to every installation that matches: plan, canary, then the rest. Operators only."""
