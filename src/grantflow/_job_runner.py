@@ -188,7 +188,7 @@ class _Runner:
                 seen = view(found, definition, core.settings, core.now())
                 await core.ask_policy(order.actor, order.verb, seen)
         except _OF_A_ROW as error:
-            return _verdict_of(error)
+            return await self._verdict_of(item, error)
         return trail
 
     async def _one(
@@ -203,8 +203,26 @@ class _Runner:
             else:
                 return await self._recorded(job, item, self._doing(order, known), installation=item.installation)
         except _OF_A_ROW as error:
-            verdict = _verdict_of(error)
+            verdict = await self._verdict_of(item, error)
         return await self._recorded(job, item, lambda *_: (verdict, Change()), installation=None)
+
+    async def _verdict_of(self, item: JobItemRow, error: Exception) -> _Verdict:
+        """What an error says of a row; raised again where it is the database that has failed, not this row."""
+        if isinstance(error, DatabaseError):
+            if await self._readable(item):
+                raise error
+            return _Verdict(JobOutcome.FAILED, UNREADABLE)
+        if not isinstance(error, GrantflowError):
+            return _Verdict(JobOutcome.FAILED, UNREADABLE)
+        refused = isinstance(error, (PermissionDenied, TransitionRefused, NotHeldHere))
+        return _Verdict(JobOutcome.REFUSED if refused else JobOutcome.FAILED, str(error))
+
+    async def _readable(self, item: JobItemRow) -> bool:
+        try:
+            await self._core.store.load(Load(installation=item.installation))
+        except DatabaseError as error:
+            return type(error) is not DatabaseError  # busy, full, read-only: nothing is wrong with this row
+        return True
 
     async def _asked(self, item: JobItemRow, actor: Actor) -> _Verdict:
         ending = await probe(self._core, self._renewals, item.installation, actor)
@@ -269,16 +287,6 @@ class _Runner:
             job.state, job.why = JobState.STOPPED.value, f"{failures:,} of {rows:,} row(s) were refused or failed"
         if job.state not in RUNNABLE:
             job.lease = job.lease_until = None
-
-
-def _verdict_of(error: Exception) -> _Verdict:
-    """What an error says of a row; raised again where the database itself is busy, full or read-only."""
-    if isinstance(error, DatabaseError) and type(error) is not DatabaseError:
-        raise error
-    if not isinstance(error, GrantflowError):
-        return _Verdict(JobOutcome.FAILED, UNREADABLE)
-    refused = isinstance(error, (PermissionDenied, TransitionRefused, NotHeldHere))
-    return _Verdict(JobOutcome.REFUSED if refused else JobOutcome.FAILED, str(error))
 
 
 def _moved(found: Snapshot, item: JobItemRow) -> _Verdict | None:

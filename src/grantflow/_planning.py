@@ -90,9 +90,9 @@ async def named(core: Core, names: Sequence[str]) -> AsyncIterator[tuple[str, Sn
     for name in names:
         try:
             yield name, await core.store.load(Load(installation=name))
-        except DatabaseError:
-            raise
-        except (GrantflowError, ValueError, TypeError, LookupError):
+        except (GrantflowError, ValueError, TypeError, LookupError) as error:
+            if isinstance(error, DatabaseError) and type(error) is not DatabaseError:
+                raise  # busy: nothing is wrong with this row
             yield name, None
 
 

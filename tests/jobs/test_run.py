@@ -11,10 +11,30 @@ from typing import Any
 import pytest
 
 from grantflow import Actor, Installation, JobOutcome, JobState, KeyRing, Refusal
-from grantflow.errors import BadInput, NotFound, PermissionDenied, PlanOutdated, Quarantined, TransitionRefused
+from grantflow.errors import (
+    BadInput,
+    DatabaseError,
+    NotFound,
+    PermissionDenied,
+    PlanOutdated,
+    Quarantined,
+    TransitionRefused,
+)
 from grantflow.testing import ForeignServer, People, grant
 from tests.jobs.conftest import Forty
-from tests.jobs.fleet import EVERY, LEASE, OLGA, REASON, after_rows, opened, plan_of, rows, started, transitions
+from tests.jobs.fleet import (
+    EVERY,
+    LEASE,
+    OLGA,
+    REASON,
+    after_rows,
+    filled,
+    opened,
+    plan_of,
+    rows,
+    started,
+    transitions,
+)
 
 HOSTILE = 'it\'s "fine"; DROP TABLE grantflow_job; -- \x1b[31m \N{RIGHT-TO-LEFT OVERRIDE}'
 
@@ -118,6 +138,45 @@ async def test_a_row_that_cannot_be_understood_fails_and_is_set_aside(forty: For
     assert (await forty.engine.get(forty.ids[15])).quarantined
     [item] = await forty.engine.ops.job_items(job.id, outcome=JobOutcome.FAILED)
     assert "bogus" in item.detail
+
+
+async def test_a_row_that_no_statement_can_put_together_costs_no_other(tmp_path: Path) -> None:
+    maria = Actor.admin("maria")
+    async with opened(tmp_path / "g.db", directory=People({maria: ["a00012"]})) as engine:
+        ids = await filled(engine, 15)
+        attempt = await engine.authorize("account-app", actor=maria, account="a00012", code_challenge="x" * 43)
+        assert (await engine.attempts(ids[12]))[0].id == attempt.id
+        job = await started(engine, canary=5)
+        rows(tmp_path / "g.db", "UPDATE grantflow_attempt SET requested = X'00'")
+        await engine.run_jobs()
+        done = await engine.ops.job(job.id)
+        assert (done.state, done.applied, done.failed) == (JobState.DONE, 14, 1)
+        [item] = await engine.ops.job_items(job.id, outcome="failed")
+        assert item.installation == ids[12]
+        plan = await plan_of(engine, "remind")
+        assert ids[12] in {one.installation for one in plan.refusals}
+        with pytest.raises(TransitionRefused, match="nothing to do"):
+            await engine.ops.retry_job(job.id, actor=OLGA, reason=REASON)
+
+
+async def test_a_database_that_fails_is_not_the_rows_fault(forty: Forty, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, transact = await started(forty.engine, canary=0), forty.engine._core.store.transact
+    failing = [True]
+
+    async def broken(load: Any, work: Any) -> Any:
+        if load.ordinal == 7 and failing:
+            raise DatabaseError
+        return await transact(load, work)
+
+    monkeypatch.setattr(forty.engine._core.store, "transact", broken)
+    with pytest.raises(DatabaseError):
+        await forty.engine.run_jobs()
+    left = await forty.engine.ops.job(job.id)
+    assert (left.failed, left.applied, left.running) == (0, 39, False)
+    failing.clear()
+    await forty.engine.run_jobs()
+    assert (await forty.engine.ops.job(job.id)).applied == 40
+    assert transitions(forty.file, "suspend") == dict.fromkeys(forty.ids, 1)
 
 
 async def test_a_row_that_is_gone_fails(forty: Forty) -> None:
