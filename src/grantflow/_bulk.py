@@ -152,9 +152,9 @@ class Bulk(Operating):
 
     # -- looking ----------------------------------------------------------------------------------
     async def jobs(self, *, limit: int = 100, before: str | None = None) -> tuple[Job, ...]:
-        """Bulk jobs, newest first; with the last one's id as `before=` the older ones."""
-        now = self._core.now()
-        return tuple(job_view(row, now) for row in await self._core.store.jobs(_bounded(limit), before))
+        """Bulk jobs, newest first; with the last one's id as `before=` the older ones; at most 1,000."""
+        now, last = self._core.now(), None if before is None else checked_name(before, "before")
+        return tuple(job_view(row, now) for row in await self._core.store.jobs(_bounded(limit), last))
 
     async def job(self, job: str) -> Job:
         """One bulk job; raises NotFound."""
@@ -167,9 +167,12 @@ class Bulk(Operating):
 
         Raises NotFound; BadInput for an unknown outcome, or a limit beyond 1 … 1,000.
         """
-        if outcome is not None and outcome not in set(JobOutcome):
+        if outcome is not None and outcome not in list(JobOutcome):
             msg = f"no outcome is called {str(outcome)!r:.80}"
             raise BadInput(msg, hint="outcomes: " + ", ".join(JobOutcome))
+        if type(after) is not int:
+            msg = "after is the ordinal of a row"
+            raise BadInput(msg)
         row = await self._job_row(job)
         chosen = None if outcome is None else JobOutcome(outcome).value
         found = await self._core.store.job_items(row.pk, chosen, after, _bounded(limit))

@@ -33,6 +33,7 @@ class Brakes:
     def __post_init__(self) -> None:
         """Raise BadInput for what makes no sense."""
         whole = all(type(number) is int for number in (self.canary, self.stop_after))
+        whole = whole and type(self.stop_share) in {int, float}
         if not whole or not 0 <= self.canary <= 1_000 or self.stop_after < 1 or not 0 <= self.stop_share <= 1:
             msg = "canary lies between 0 and 1,000, stop_after is at least 1, stop_share lies between 0 and 1"
             raise BadInput(msg)

@@ -15,9 +15,10 @@ from grantflow._model import Prompt
 from grantflow._repair import mending
 from grantflow._rows import ActionRow, Change, Snapshot, TransitionRow
 from grantflow._send import ABOUT_ATTEMPT, THROUGH_THE_WINDOW
+from grantflow._tokens import check_foreign
 from grantflow._transition import Draft
 from grantflow._view import guidance, installed_version, view
-from grantflow.errors import BadInput, NotHeldHere, TransitionRefused
+from grantflow.errors import BadInput, TransitionRefused
 from grantflow_machines import Actor, Effect
 
 FORCE, REMIND, REPAIR, PROBE = "force", "remind", "repair", "probe"
@@ -69,8 +70,8 @@ def checked(core: Core, order: Order) -> Order:
     if order.quiet and order.verb != FORCE:
         msg = "only force can be without side effects"
         raise BadInput(msg)
-    if order.verb == FORCE and not any(order.to in core.definition(kind).states for kind in core.charts):
-        states = dict.fromkeys(state for kind in core.charts for state in core.definition(kind).states)
+    states = list(dict.fromkeys(state for kind in core.charts for state in core.definition(kind).states))
+    if order.verb == FORCE and order.to not in states:
         msg = f"no state is called {str(order.to)!r:.80}"
         raise BadInput(msg, hint="states: " + ", ".join(states))
     return order
@@ -152,9 +153,7 @@ def remind(core: Core, found: Snapshot, actor: Actor) -> Draft:
 def may_be_probed(found: Snapshot) -> None:
     """Raise NotHeldHere for what no foreign server knows, TransitionRefused where nothing is left to ask with."""
     assert found.app is not None
-    if App.from_document(found.app.document).server is None:
-        msg = "only grants of foreign servers can be probed"
-        raise NotHeldHere(msg, hint="in host mode the ledger itself knows: engine.get tells")
+    check_foreign(found.app)
     if found.tokens is None or found.tokens.refresh_sealed is None:
         msg = "there is nothing to renew with"
         raise TransitionRefused(msg)

@@ -91,6 +91,10 @@ async def test_a_damaged_row_is_left_out_and_costs_no_other(forty: Forty) -> Non
         ({"canary": -1}, None),
         ({"stop_after": 0}, None),
         ({"stop_share": 2.0}, None),
+        ({"stop_share": "all"}, None),
+        ({"verb": ["force"]}, "force, remind, probe, repair"),
+        ({"verb": "force", "to": ["unauthorized"]}, "refresh-expired"),
+        ({"filter": None}, None),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_a_hint(

@@ -376,6 +376,10 @@ async def test_unknown_jobs_and_outcomes_are_told_apart(forty: Forty) -> None:
     job = await started(forty.engine)
     with pytest.raises(BadInput, match="no outcome"):
         await forty.engine.ops.job_items(job.id, outcome="bogus")
+    with pytest.raises(BadInput, match="ordinal"):
+        await forty.engine.ops.job_items(job.id, after="x")  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(BadInput, match="before"):
+        await forty.engine.ops.jobs(before="\ud800")
     with pytest.raises(BadInput):
         await forty.engine.ops.jobs(limit=0)
 
