@@ -81,7 +81,11 @@ async def matching(core: Core, query: Query, limit: int) -> AsyncIterator[tuple[
 
 
 def too_many(limit: int) -> BadInput:
-    """More match than the operator allowed."""
+    """More match than the operator allowed.
+
+    >>> str(too_many(10_000))
+    'more than 10,000 installations match'
+    """
     msg = f"more than {limit:,} installations match"
     return BadInput(msg, hint="narrow the filter, or raise the limit")
 

@@ -57,6 +57,11 @@ async def test_an_event_that_operators_may_not_bring_is_refused_by_the_machine(f
     assert sum(plan.refused.values()) == 40
 
 
+async def test_a_probe_is_for_grants_of_foreign_servers(forty: Forty) -> None:
+    plan = await plan_of(forty.engine, "probe")
+    assert (plan.count, plan.refused) == (0, {"only grants of foreign servers can be probed": 40})
+
+
 async def test_pages_meet_every_row_once_in_any_order(tmp_path_factory: pytest.TempPathFactory) -> None:
     async with opened(tmp_path_factory.mktemp("pages") / "g.db") as engine:
         ids = await filled(engine, 450)
