@@ -54,9 +54,9 @@ class Actor:
         return cls(ActorKind.USER, actor_id)
 
     @classmethod
-    def app(cls, actor_id: str) -> Actor:
-        """The app's own logic."""
-        return cls(ActorKind.APP, actor_id)
+    def app(cls, client_id: str) -> Actor:
+        """The app's own logic, known by the client id that the host authenticated."""
+        return cls(ActorKind.APP, client_id)
 
     @classmethod
     def operator(cls, actor_id: str, *, claimed: bool = False) -> Actor:
@@ -100,6 +100,8 @@ class Facts:
     subject_kind: str = ""
     subject_id: str = ""
     account: str = ""
+    client_id: str | None = None
+    """The installed app's client id: an app is known by it."""
     is_account_admin: bool = False
     """The host's directory says: this actor administers the installation's account now."""
     account_listed: bool = False

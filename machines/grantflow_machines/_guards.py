@@ -37,11 +37,14 @@ class InstallationGuards:
     def by_clock(facts: Facts) -> Answer:
         return facts.actor.kind is ActorKind.SYSTEM or No("only the engine itself does this")
 
-    @role("the app, the engine or an operator")
+    @role("the app itself, the engine or an operator")
     def by_reporter(facts: Facts) -> Answer:
         kind = facts.actor.kind
-        known = kind is ActorKind.APP or kind is ActorKind.SYSTEM or kind is ActorKind.OPERATOR
-        return known or No("only the app, the engine or an operator may report this")
+        if kind is ActorKind.APP:
+            same = facts.actor.id == facts.client_id
+            return same or No("only the app that was installed may report this, by its own client id")
+        known = kind is ActorKind.SYSTEM or kind is ActorKind.OPERATOR
+        return known or No("only the app itself, the engine or an operator may report this")
 
     @role("an operator")
     def by_operator(facts: Facts) -> Answer:

@@ -1,6 +1,6 @@
 """APScheduler drives the expiry transitions: jobs that wake supervised tasks, and a daemon."""
 
-from grantflow_scheduler._daemon import describe_jobs, run_forever
-from grantflow_scheduler._expiry import ExpiryScheduler
+from grantflow_scheduler._daemon import describe_jobs, run_duty, run_forever
+from grantflow_scheduler._scheduler import ExpiryScheduler, Scheduler
 
-__all__ = ["ExpiryScheduler", "describe_jobs", "run_forever"]
+__all__ = ["ExpiryScheduler", "Scheduler", "describe_jobs", "run_duty", "run_forever"]

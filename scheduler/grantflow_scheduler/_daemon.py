@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from grantflow import Engine, KeyRing, SweepReport
-from grantflow_scheduler._bulk import running_jobs
-from grantflow_scheduler._expiry import ExpiryScheduler
+from grantflow_scheduler._duties import DUTIES
+from grantflow_scheduler._scheduler import Scheduler
 
 _log = logging.getLogger("grantflow.scheduler")
 
 
 def run_forever(database_url: str, *, interval: float = 30.0) -> int:
-    """Sweep a database and run its bulk jobs until SIGINT or SIGTERM; returns the exit code.
-
-    `interval` in seconds.
-    """
+    """Move time for a database until SIGINT or SIGTERM; returns the exit code. `interval` in seconds."""
     return asyncio.run(_run(database_url, timedelta(seconds=interval)))
 
 
@@ -29,10 +26,9 @@ async def _run(database_url: str, interval: timedelta) -> int:
         loop.add_signal_handler(number, stop.set)
     async with (
         Engine.open(database_url, keys=KeyRing.from_env()) as engine,
-        ExpiryScheduler(engine, interval=interval, on_sweep=_tell),
-        running_jobs(engine, interval),
+        Scheduler(engine, interval=interval, on_sweep=_tell),
     ):
-        _log.info("sweeping every %s at the latest", interval)
+        _log.info("at work, sweeping every %s at the latest", interval)
         await stop.wait()
     return 0
 
@@ -50,14 +46,26 @@ def _tell(report: SweepReport) -> None:
 async def describe_jobs(
     engine: Engine, *, interval: timedelta = timedelta(seconds=30)
 ) -> list[dict[str, str | None]]:
-    """The jobs a scheduler of this engine would run, and when the next due row wakes it."""
-    upcoming = await engine.next_due()
+    """The jobs a scheduler of this engine would run, and when the database next needs each."""
+
+    def shown(moment: datetime | None) -> str | None:
+        return None if moment is None else moment.isoformat()
+
     return [
         {
-            "id": "grantflow.expiry",
-            "name": "sweep what is due",
-            "trigger": f"interval[{interval}], pulled forward to the next due time",
-            "next_due_at": None if upcoming is None else upcoming.isoformat(),
-        },
-        {"id": "grantflow.jobs", "name": "run bulk jobs", "trigger": f"interval[{interval}]", "next_due_at": None},
+            "id": f"grantflow.{duty.name}",
+            "name": duty.says,
+            "trigger": f"every {max(interval, duty.at_least)} at the latest",
+            "next_due_at": None if duty.next_at is None else shown(await duty.next_at(engine)),
+        }
+        for duty in DUTIES
     ]
+
+
+async def run_duty(engine: Engine, duty: str) -> object:
+    """One round of one duty in this process, for the command line; raises ValueError for another name."""
+    for known in DUTIES:
+        if known.name == duty:
+            return await known.work(engine, lambda: False)
+    msg = f"no duty is called {duty}; known: {', '.join(known.name for known in DUTIES)}"
+    raise ValueError(msg)

@@ -12,11 +12,13 @@ from grantflow.errors import GrantflowError
 if TYPE_CHECKING:
     from grantflow._app import App, AppKind, ClientAuth, CountsFrom, Lifetime, LifetimePolicy, Server, Version
     from grantflow._bulk_model import BulkPlan, BulkRefusal, BulkRow, Job, JobItem, JobsReport
+    from grantflow._calendar import Heartbeat, Outbox, Pause, SweepPreview
     from grantflow._clock import SystemClock
     from grantflow._config import Settings
     from grantflow._doctor import Finding, Health
     from grantflow._engine import Engine
     from grantflow._filter import help_rows
+    from grantflow._forecast import Forecast, ForecastSpan
     from grantflow._held import AccessToken, Completed, Granted, Incident, NoticeName, Reported, TokenHealth
     from grantflow._ids import new_pkce
     from grantflow._job_rows import JobOutcome, JobState
@@ -52,8 +54,8 @@ if TYPE_CHECKING:
         Window,
         WindowAccount,
     )
-    from grantflow._ops import DatabaseCheck, Outbox, Probe, SweepPreview
-    from grantflow._ports import Carrier, HttpRequest, HttpResponse
+    from grantflow._ops import DatabaseCheck, Probe
+    from grantflow._ports import Carrier, Forgotten, HttpRequest, HttpResponse
     from grantflow._rotation import KeyCheck, Rotation, Unreadable
     from grantflow._secret import Secret
     from grantflow._tokens import RenewalReport
@@ -86,10 +88,14 @@ __all__ = [
     "Engine",
     "Explanation",
     "Finding",
+    "Forecast",
+    "ForecastSpan",
+    "Forgotten",
     "Granted",
     "GrantflowError",
     "Guidance",
     "Health",
+    "Heartbeat",
     "Held",
     "HttpRequest",
     "HttpResponse",
@@ -111,6 +117,7 @@ __all__ = [
     "OperatorAction",
     "Outbox",
     "Page",
+    "Pause",
     "Plan",
     "PlannedMove",
     "Probe",
@@ -148,11 +155,13 @@ __all__ = [
 _HOMES = {
     "grantflow._app": "App AppKind ClientAuth CountsFrom Lifetime LifetimePolicy Server Version",
     "grantflow._bulk_model": "BulkPlan BulkRefusal BulkRow Job JobItem JobsReport",
+    "grantflow._calendar": "Heartbeat Outbox Pause SweepPreview",
     "grantflow._clock": "SystemClock",
     "grantflow._config": "Settings",
     "grantflow._doctor": "Finding Health",
     "grantflow._engine": "Engine",
     "grantflow._filter": "help_rows",
+    "grantflow._forecast": "Forecast ForecastSpan",
     "grantflow._ids": "new_pkce",
     "grantflow._job_rows": "JobOutcome JobState",
     "grantflow._keys": "KeyRing",
@@ -164,8 +173,8 @@ _HOMES = {
         "Prompt Refusal Returned Sent Suspension SweepReport Tokens TransitionRecord Window "
         "WindowAccount"
     ),
-    "grantflow._ops": "DatabaseCheck Outbox Probe SweepPreview",
-    "grantflow._ports": "Carrier HttpRequest HttpResponse",
+    "grantflow._ops": "DatabaseCheck Probe",
+    "grantflow._ports": "Carrier Forgotten HttpRequest HttpResponse",
     "grantflow._rotation": "KeyCheck Rotation Unreadable",
     "grantflow._secret": "Secret",
     "grantflow._tokens": "RenewalReport",

@@ -15,12 +15,12 @@ from grantflow._ids import new_id
 from grantflow._journey import new_row, parent_for
 from grantflow._oauth import AnswerClass, TokenAnswer
 from grantflow._requests import checked_name
-from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, subject_of
+from grantflow._rows import ActionRow, AppRow, AttemptRow, Change, Load, Snapshot, subject_of
 from grantflow._secret import Secret
 from grantflow._transition import CLOCK_ACTOR, Draft, Issue
 from grantflow._view import installed_version
-from grantflow.errors import BadInput, PermissionDenied
-from grantflow_machines import Actor, ActorKind, Instant, Step
+from grantflow.errors import BadInput
+from grantflow_machines import Actor, Instant, Step
 
 _MAX_TOKEN = 65_536
 
@@ -71,12 +71,17 @@ class Given:
 
 
 async def adopt(
-    core: Core, app_key: str, account: str, actor: Actor, given: Given, *, subject: str | None, label: str
+    core: Core,
+    app_key: str,
+    account: str,
+    actor: Actor,
+    given: Given,
+    *,
+    subject: str | None,
+    label: str,
+    action: ActionRow | None,
 ) -> str:
     """Make the installation or find it, and give it the tokens; returns its id. See Engine.adopt."""
-    if actor.kind not in (ActorKind.SYSTEM, ActorKind.OPERATOR):
-        msg = "only the platform or an operator may adopt tokens"
-        raise PermissionDenied(msg)
     checked_name(account, "account")
     checked_name(label, "label")
     _, app = await core.app(app_key)
@@ -107,7 +112,7 @@ async def adopt(
         draft.apply(
             "exchange_ok", facts, attempt=attempt, issue=Issue(tokens, [], given.identity), reason=given.reason
         )
-        draft.change.result = row.public_id
+        draft.change.action, draft.change.result = action, row.public_id
         return draft.change
 
     change = await core.transact(Load(natural=(app_key, account, owner, label)), work)

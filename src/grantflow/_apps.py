@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Literal
 
 from grantflow._app import App, Server
+from grantflow._audit import Operating
 from grantflow._core import Core
 from grantflow._foreign import add_secret, server_of
 from grantflow._ids import new_id
 from grantflow._journey import new_parent
 from grantflow._model import AppAccount
 from grantflow._oauth import metadata_request, read_metadata
-from grantflow._requests import checked_name
+from grantflow._requests import checked_name, checked_texts
 from grantflow._rows import ActionRow, AppRow, Change, Load, ParentRow, Snapshot
 from grantflow._secret import Secret
 from grantflow._view import parent_view
@@ -22,7 +26,7 @@ _PAGE = 200
 _MAX_SECRET = 4096
 
 
-class Apps:
+class Apps(Operating):
     """Apps and their accounts; reached as `engine.apps`."""
 
     def __init__(self, core: Core, remove_children: Callable[[str, str, Actor], Awaitable[int]]) -> None:
@@ -33,12 +37,14 @@ class Apps:
         """Register an app or bring it up to date; the same app again changes nothing.
 
         Raises:
-            Conflict: the client id belongs to another app, or the kind would change under live installations.
+            BadInput: the client id belongs to another app, the kind would change, or a text is malformed.
         """
         document, secret = app.to_document(), app.client_secret
 
         def work(found: Snapshot) -> Change:
             row = found.app
+            if row is None or row.document != document:
+                checked_texts(app)
             if row is None:
                 now = self._core.now()
                 row = AppRow(0, new_id(now), app.key, app.kind.value, app.client_id, document, 1)
@@ -80,10 +86,6 @@ class Apps:
         if not isinstance(secret, str) or not 0 < len(secret) <= _MAX_SECRET:
             msg = f"a client secret is a text of 1 to {_MAX_SECRET} characters"
             raise BadInput(msg)
-        if actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
-            msg = "only an operator or the platform changes a client secret"
-            raise PermissionDenied(msg)
-        await self._core.ask_policy(actor, "add-secret", None)
 
         def work(found: Snapshot) -> Change:
             if found.app is None:
@@ -103,30 +105,35 @@ class Apps:
                 change.incident = found.incident
             return change
 
-        await self._core.transact(Load(app=app, foreign=True), work)
+        async with self._operating(actor, "add-secret", app, None, brief=True, platform=True):
+            await self._core.transact(Load(app=app, foreign=True), work)
 
     async def discover(self, issuer: str) -> Server:
         """What a foreign server says of itself, for an app's `server` (RFC 8414).
 
         Raises:
             ConfigurationError: the issuer or its document is malformed, or the document names another issuer.
-            CarrierError: the server did not answer.
+            CarrierError: the server did not answer, or the host's carrier failed.
         """
-        request = metadata_request(issuer)
-        assert self._core.carrier is not None
-        return read_metadata(issuer, await self._core.carrier(request))
+        return read_metadata(issuer, await self._core.carry(metadata_request(issuer)))
 
     async def get(self, key: str) -> App:
         """A registered app; raises NotFound."""
         return (await self._core.app(key))[1]
 
     async def list(self) -> list[App]:
-        """All registered apps, by key."""
-        return [App.from_document(row.document) for row in await self._core.store.apps()]
+        """All registered apps, by key; one whose stored row cannot be read is left out, and the doctor names it."""
+        found = []
+        for row in await self._core.store.apps():
+            with contextlib.suppress(ConfigurationError):
+                found.append(App.from_document(row.document))
+        return found
 
     async def held(self) -> dict[str, str]:
         """Apps on hold and the reason."""
-        return {row.key: row.held_reason or "" for row in await self._core.store.apps() if row.held_by is not None}
+        return {
+            str(row.key): row.held_reason or "" for row in await self._core.store.apps() if row.held_by is not None
+        }
 
     async def on_account(self, app: str, account: str) -> AppAccount:
         """The app on one account; raises NotFound where it was never installed."""
@@ -148,7 +155,8 @@ class Apps:
 
     async def upgrade(self, app: str, account: str, version: str, *, actor: Actor) -> AppAccount:
         """Move an account to another version; grants go on working, new scopes await approval. Source: S-14."""
-        (await self.get(app)).version(version)
+        async with self._by_operator(actor, "update", f"{app}/{account}"):
+            (await self.get(app)).version(version)
 
         def work(row: ParentRow) -> None:
             row.app_version = version
@@ -201,35 +209,39 @@ class Apps:
 
     async def hold(self, app: str, *, actor: Actor, reason: str) -> None:
         """Stop an app everywhere; operators only. Installations are not touched."""
-        checked_name(reason, "reason")
-        await self._hold(app, actor, reason)
+        await self._hold(app, actor, "hold", reason)
 
     async def release(self, app: str, *, actor: Actor, reason: str) -> None:
         """Let a held app work again; operators only."""
-        checked_name(reason, "reason")
-        await self._hold(app, actor, None, reason)
+        await self._hold(app, actor, "release", reason)
 
-    async def _hold(self, app: str, actor: Actor, held: str | None, reason: str | None = None) -> None:
-        if actor.kind is not ActorKind.OPERATOR:
-            msg = "only an operator holds and releases apps"
-            raise PermissionDenied(msg)
-        verb = "release" if held is None else "hold"
-        await self._core.ask_policy(actor, verb, None)
+    async def _hold(self, app: str, actor: Actor, verb: Literal["hold", "release"], reason: str) -> None:
+        checked_name(reason, "reason")
 
         def work(found: Snapshot) -> Change:
             row = found.app
             if row is None:
                 msg = f"no app is called {str(app)[:80]!r}"
                 raise NotFound(msg)
-            row.held_by = None if held is None else str(actor)
-            row.held_reason, row.held_at = held, None if held is None else self._core.now()
+            row.held_by = row.held_reason = row.held_at = None
+            if verb == "hold":
+                row.held_by, row.held_reason, row.held_at = str(actor), reason, self._core.now()
             row.revision += 1
-            return Change(app=row, action=self._action(actor, verb, app, held or reason))
+            return Change(app=row, action=self._action(actor, verb, app, reason))
 
-        await self._core.transact(Load(app=app), work)
+        async with self._operating(actor, verb, app, reason, brief=True):
+            await self._core.transact(Load(app=app), work)
 
     def _action(self, actor: Actor, verb: str, target: str, reason: str | None) -> ActionRow:
-        return ActionRow(self._core.now(), str(actor), actor.claimed, verb, target, reason, None, "applied", "")
+        return self._row(actor, verb, target, reason, None, "applied", "")
+
+    def _by_operator(
+        self, actor: Actor, verb: str, target: str, reason: str | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        """A verb of an account's admins: what it refuses an operator is on the record, and only that."""
+        if actor.kind is ActorKind.OPERATOR:
+            return self._on_record(actor, verb, target, reason)
+        return nullcontext()
 
     async def _change(
         self,
@@ -242,7 +254,7 @@ class Apps:
         may_be_absent: bool = False,
         reason: str | None = None,
     ) -> AppAccount:
-        await self._authorized(actor, account, verb, app)
+        target = f"{app}/{account}"
 
         def run(found: Snapshot) -> Change:
             if found.app is None:
@@ -258,14 +270,15 @@ class Apps:
             else:
                 parent.revision = (parent.revision if isinstance(parent.revision, int) else 0) + 1
             work(parent)
-            target = f"{app}/{account}"
             return Change(
                 parent=parent,
                 action=self._action(actor, verb, target, reason),
                 result=parent_view(found.app, parent),
             )
 
-        change = await self._core.transact(Load(app=app, account=account), run)
+        async with self._by_operator(actor, verb, target, reason):
+            await self._authorized(actor, account, verb, app)
+            change = await self._core.transact(Load(app=app, account=account), run)
         if not isinstance(change.result, AppAccount):
             raise Conflict
         return change.result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 from grantflow._audit import Operating
 from grantflow._bulk_model import BulkPlan, Job, JobItem, item_view, job_view
@@ -83,10 +82,6 @@ class Bulk(Operating):
             PermissionDenied: as in the preview.
         """
         verb, now = f"bulk-{plan.verb}", self._core.now()
-        await self._allowed(plan.actor, verb, plan.filter, plan.reason)
-        if not plan.rows:
-            msg = "there is nothing to do: no row of the plan would change"
-            raise TransitionRefused(msg)
         job = JobRow(
             pk=0,
             public_id=plan.id,
@@ -118,7 +113,10 @@ class Bulk(Operating):
                 raise PlanOutdated(msg, hint=f"look at the job: grantflow jobs show {plan.id}")
             return Change(job=job, action=action)
 
-        async with self._refusals(plan.actor, verb, plan.filter, plan.reason):
+        async with self._operating(plan.actor, verb, plan.filter, plan.reason):
+            if not plan.rows:
+                msg = "there is nothing to do: no row of the plan would change"
+                raise TransitionRefused(msg)
             await self._core.transact(Load(job=plan.id), begin)
         for start in range(0, len(plan.rows), _CHUNK):
             await self._core.transact(Load(job=plan.id), self._filling(plan, start))
@@ -140,15 +138,6 @@ class Bulk(Operating):
             return Change(job=job, new_items=items)
 
         return work
-
-    @asynccontextmanager
-    async def _refusals(self, actor: Actor, verb: str, target: str, reason: str) -> AsyncIterator[None]:
-        """What turns out to be impossible is on the record too."""
-        try:
-            yield
-        except (TransitionRefused, NotFound, PlanOutdated) as error:
-            await self._record(actor, verb, target, reason, None, "refused", str(error))
-            raise
 
     # -- looking ----------------------------------------------------------------------------------
     async def jobs(self, *, limit: int = 100, before: str | None = None) -> tuple[Job, ...]:
@@ -212,8 +201,7 @@ class Bulk(Operating):
         Raises NotFound; TransitionRefused while it is under way, or when no such row would change now;
         PermissionDenied.
         """
-        await self._allowed(actor, "retry-job", checked_name(job, "job"), reason)
-        async with self._refusals(actor, "retry-job", job, reason):
+        async with self._operating(actor, "retry-job", checked_name(job, "job"), reason):
             plan = await self._failed_again(await self._job_row(job), actor, reason)
             started = await self.start_bulk(plan)
         await self._record(actor, "retry-job", job, reason, None, "applied", f"job {plan.id}: {_told(plan)}")
@@ -239,8 +227,6 @@ class Bulk(Operating):
     async def _steer(
         self, job: str, verb: str, actor: Actor, reason: str, turn: Callable[[JobRow, str], None]
     ) -> Job:
-        await self._allowed(actor, verb, checked_name(job, "job"), reason)
-
         def work(found: Snapshot) -> Change:
             row = found.job
             if row is None:
@@ -253,7 +239,7 @@ class Bulk(Operating):
                 job=row, action=self._row(actor, verb, job, reason, None, "applied", f"now {row.state}"), result=row
             )
 
-        async with self._refusals(actor, verb, job, reason):
+        async with self._operating(actor, verb, checked_name(job, "job"), reason):
             change = await self._core.transact(Load(job=job), work)
         assert change.job is not None
         return job_view(change.job, self._core.now())

@@ -20,6 +20,7 @@ from grantflow._incidents import note_incident
 from grantflow._journey import parent_for, row_for
 from grantflow._model import Account, Installation
 from grantflow._oauth import (
+    TOKEN_TYPE,
     AnswerClass,
     Callback,
     TokenAnswer,
@@ -304,11 +305,13 @@ def _stored(core: Core, found: Snapshot, app: App, done: Exchanged) -> Change:
     granted = isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.OK
     if attempt.outcome is not None or draft.definition.states[row.state].final:
         draft.touch(attempt)
-        if granted and isinstance(answer, TokenAnswer):
+        if isinstance(answer, TokenAnswer):
             draft.change.revocations += give_back(core, row, answer, draft.now, done.identity)
         draft.change.result = (attempt.outcome or SUPERSEDED, "too-late")
         return draft.change
     if not granted or not isinstance(answer, TokenAnswer):
+        if isinstance(answer, TokenAnswer):  # of a type that is not understood: nobody will ever use them
+            draft.change.revocations += give_back(core, row, answer, draft.now, done.identity)
         return _failed(core, draft, found, attempt, _class_of(answer))
     facts = facts_for(draft, CLOCK_ACTOR, (), attempt=attempt)
     facts.identity_matches = row.identity is None or row.identity == done.identity
@@ -337,7 +340,7 @@ def _failed(core: Core, draft: Draft, found: Snapshot, attempt: AttemptRow, why:
     outcome = why if why == _WRONG_ACCOUNT else None
     facts = facts_for(draft, CLOCK_ACTOR, (), attempt=attempt)
     draft.apply("attempt_failed", facts, attempt=attempt, reason=why, outcome=outcome)
-    if why in {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}:
+    if why in {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", TOKEN_TYPE}:
         note_incident(core, draft.change, found.app, found.incident, why, "the token endpoint refused the app")
     draft.change.result = (attempt.outcome, why)
     return draft.change

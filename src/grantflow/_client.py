@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from grantflow import _adopt, _callback, _tokens
+from grantflow._audit import Operating
 from grantflow._callback import BadCallbackHook, Doorman
 from grantflow._core import Core
 from grantflow._held import AccessToken, Completed, Reported, TokenHealth
@@ -16,10 +17,10 @@ from grantflow._revocations import Postman
 from grantflow._rows import Load
 from grantflow._tokens import RenewalReport
 from grantflow.errors import BadInput
-from grantflow_machines import Actor
+from grantflow_machines import Actor, ActorKind
 
 
-class ClientMode(Inspection):
+class ClientMode(Operating, Inspection):
     """Verbs for apps whose tokens come from a foreign authorization server."""
 
     _core: Core
@@ -135,16 +136,20 @@ class ClientMode(Inspection):
             PermissionDenied: the actor is a person or an app.
             TransitionRefused: another identity holds the installation, or its grant is dead.
         """
-        await self._core.ask_policy(actor, "adopt", None)
-        name = await _adopt.adopt(
-            self._core,
-            app,
-            account,
-            actor,
-            _adopt.Given(access_token, refresh_token, expires_in, refresh_expires_in, scopes, identity, reason),
-            subject=subject.id if isinstance(subject, Actor) else subject,
-            label=label,
-        )
+        given = _adopt.Given(access_token, refresh_token, expires_in, refresh_expires_in, scopes, identity, reason)
+        target = f"{app}/{account}"
+        async with self._operating(actor, "adopt", target, reason, brief=True, platform=True):
+            by_operator = actor.kind is ActorKind.OPERATOR
+            name = await _adopt.adopt(
+                self._core,
+                app,
+                account,
+                actor,
+                given,
+                subject=subject.id if isinstance(subject, Actor) else subject,
+                label=label,
+                action=self._row(actor, "adopt", target, reason, None, "applied", "") if by_operator else None,
+            )
         return await self._view(Load(installation=name))
 
     async def token_health(self, installation: str) -> TokenHealth | None:

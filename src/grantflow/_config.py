@@ -57,6 +57,18 @@ class Settings:
     """Sweep brake: number of rows that may expire beyond the forecast."""
     brake_step: timedelta = timedelta(hours=1)
     """Sweep brake: a forward step of the wall clock that is not believed."""
+    warn_before: tuple[timedelta, ...] = tuple(timedelta(days=days) for days in (30, 14, 7, 1))
+    """How long before a live grant's end its people are warned; one warning each, those that were missed together."""
+    remind_after: tuple[timedelta, ...] = tuple(timedelta(days=days) for days in (3, 7, 30))
+    """How long after a grant's death they are reminded, then silence; the transition's own notice is day 0."""
+    notice_tries: int = 12
+    """Deliveries of one notice that may fail before it becomes a dead letter: about six hours."""
+    keep_dead_tokens: timedelta = timedelta(days=30)
+    """How long the sealed tokens of a dead grant are kept, so that a probe can undo a wrong death."""
+    keep_delivered: timedelta = timedelta(days=30)
+    """How long delivered notices and tokens given back stay to be seen."""
+    keep_attempts: timedelta = timedelta(days=90)
+    """How long closed attempts stay to be seen; the trail of transitions stays for ever."""
     busy_timeout: timedelta = timedelta(seconds=10)
     """How long a write waits for other processes."""
     synchronous: str = "FULL"
@@ -74,6 +86,9 @@ class Settings:
             "incident_window",
             "probe_first",
             "chunk_budget",
+            "keep_dead_tokens",
+            "keep_delivered",
+            "keep_attempts",
             "busy_timeout",
         ):
             if getattr(self, name) <= timedelta(0):
@@ -88,6 +103,9 @@ class Settings:
         if min(self.refresh_lease, self.job_lease) <= self.http_timeout:
             msg = "refresh_lease and job_lease must be longer than http_timeout"
             raise ConfigurationError(msg, hint="else two processes renew one grant at once")
+        if any(length <= timedelta(0) for length in (*self.warn_before, *self.remind_after)) or self.notice_tries < 1:
+            msg = "warn_before and remind_after are positive spans, notice_tries is at least 1"
+            raise ConfigurationError(msg)
         if self.max_open_attempts < 1 or self.max_conflicts < 1:
             msg = "max_open_attempts and max_conflicts must be at least 1"
             raise ConfigurationError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,20 +15,23 @@ from grantflow._config import Settings
 from grantflow._held import Identify
 from grantflow._keys import KeyRing
 from grantflow._model import Account, Directory, Installation, Policy, Refusal, Veto
-from grantflow._ports import Carrier, Clock, Store, Work
-from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, damage
+from grantflow._ports import Carrier, Clock, HttpRequest, HttpResponse, Store, Work
+from grantflow._rows import AppRow, AttemptRow, Change, Load, Snapshot, app_damage, damage
 from grantflow._transition import Draft
 from grantflow.errors import (
     BadInput,
+    CarrierError,
     ConfigurationError,
     Conflict,
     DirectoryUnavailable,
+    NoAnswer,
     NotFound,
     PermissionDenied,
     Quarantined,
 )
 from grantflow_machines import Actor, ActorKind, Effect, Facts, Instant, LifecycleChart
 
+_log = logging.getLogger("grantflow")
 _PEOPLE = (ActorKind.ADMIN, ActorKind.AGENT, ActorKind.USER)
 
 
@@ -101,6 +105,7 @@ class Core:
                     msg = "a number is too large for the database"
                     raise BadInput(msg) from error
                 if why is None:
+                    await self._app_damage(load, error)
                     raise
                 await self._set_aside(load, why)
                 raise Quarantined(why) from error
@@ -120,6 +125,28 @@ class Core:
     async def _damage(self, load: Load) -> str | None:
         found = await self.store.load(load)
         return None if found.installation is None else damage(found.installation, found.attempts)
+
+    async def _app_damage(self, load: Load, error: Exception) -> None:
+        found = (await self.store.load(load)).app
+        why = None if found is None else app_damage(found)
+        if why is not None:
+            raise ConfigurationError(why, hint="restore the row of the app from a copy of the file") from error
+
+    async def carry(self, request: HttpRequest) -> HttpResponse:
+        """Send one request to a foreign server, in the time for it.
+
+        Raises CarrierError, NoAnswer for whatever a host's own carrier raises: the request may have gone out.
+        """
+        assert self.carrier is not None
+        try:
+            async with asyncio.timeout(self.settings.http_timeout.total_seconds() + 0.5):
+                return await self.carrier(request)
+        except CarrierError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a host's carrier
+            why = type(error).__name__
+        _log.warning("the carrier failed with %s", why)
+        raise NoAnswer  # out here: what a carrier raised may quote the request, and must not hang on ours
 
     async def app(self, key: str) -> tuple[AppRow, App]:
         """A registered app; raises NotFound."""

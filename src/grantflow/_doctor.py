@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from grantflow._app import App
 from grantflow._clock import span, to_datetime
+from grantflow._controls import PAUSED
 from grantflow._core import Core
 from grantflow._filter import parse
+from grantflow._rows import AppRow, app_damage
 from grantflow._sweep import Brake, held_apps
+from grantflow._upkeep import broken_promises
+from grantflow.errors import ConfigurationError
 from grantflow_machines import Instant
 
 _BOUND = 10_001
 _LATE = timedelta(minutes=5)
 _AHEAD = timedelta(minutes=1)
+_SILENT = timedelta(minutes=1)
+"""A process at work says so every few seconds."""
 
 
 class Health(StrEnum):
@@ -40,7 +47,7 @@ class Finding:
 async def diagnose(core: Core, brake: Brake, *, thorough: bool = False) -> tuple[Finding, ...]:
     """Look at everything that can go wrong quietly; `thorough` reads the whole database for damage."""
     checks: list[Callable[[Core], Awaitable[list[Finding]]]] = [
-        _database, _clock, _keys, _quarantine, _incidents, _outbox,
+        _database, _clock, _keys, _apps, _quarantine, _incidents, _outbox, _operation,
     ]  # fmt: skip
     found = [finding for check in checks for finding in await check(core)]
     found += await _due(core, brake)
@@ -49,7 +56,17 @@ async def diagnose(core: Core, brake: Brake, *, thorough: bool = False) -> tuple
         says = "; ".join(damage)[:500] or "no damage found"
         mend = "restore a copy of the file" if damage else None
         found.append(Finding("integrity", Health.WRONG if damage else Health.OK, says, mend))
+        found.append(await _invariants(core))
     return tuple(found)
+
+
+async def _invariants(core: Core) -> Finding:
+    broken = await broken_promises(core, 20)
+    if not broken:
+        return Finding("invariants", Health.OK, "every row keeps those of its chart, every counter is right")
+    counted = all(" beside its counter" in one for one in broken)
+    mend = "grantflow db recount --reason TEXT" if counted else "grantflow history ID tells what happened to a row"
+    return Finding("invariants", Health.WRONG, "; ".join(broken)[:500], mend)
 
 
 async def _database(core: Core) -> list[Finding]:
@@ -83,6 +100,24 @@ async def _keys(core: Core) -> list[Finding]:
     return [Finding("keys", Health.NOTE if old else Health.OK, says, advice)]
 
 
+async def _apps(core: Core) -> list[Finding]:
+    rows = await core.store.apps()
+    spoiled = [(str(row.key), why) for row in rows if (why := _spoiled(core, row)) is not None]
+    if not spoiled:
+        return [Finding("apps", Health.OK, f"{len(rows):,} can be read")]
+    mend = "restore the row from a copy of the file, or register the app again"
+    return [Finding("apps", Health.WRONG, f"{key}: {why}", mend) for key, why in spoiled]
+
+
+def _spoiled(core: Core, row: AppRow) -> str | None:
+    try:
+        core.definition(row.kind)
+        App.from_document(row.document)
+    except ConfigurationError as error:
+        return str(error)
+    return app_damage(row)
+
+
 async def _quarantine(core: Core) -> list[Finding]:
     now = core.now()
     aside = await core.store.count(parse("is:quarantined", now), now, _BOUND)
@@ -108,7 +143,7 @@ async def _incidents(core: Core) -> list[Finding]:
 
 
 async def _outbox(core: Core) -> list[Finding]:
-    notice, notices, revocation, revocations = await core.store.outbox()
+    notice, notices, revocation, revocations, dead = await core.store.outbox()
     mend = {
         "notices": "run a host that subscribes: engine.subscribe(...)",
         "revocations": "run a host or grantflow scheduler run; each is tried for most of a day",
@@ -117,8 +152,15 @@ async def _outbox(core: Core) -> list[Finding]:
     given_up = [
         Finding("revocations", Health.NOTE, f"{lost:,} tokens could not be given back", "revoke them at their server")
     ]
+    letters = [
+        Finding("notices", Health.WRONG, f"{dead:,} notices were given up", "grantflow notices retry --reason TEXT")
+    ]
+    shared = await core.store.shared_revocations()
+    kept = Finding("revocations", Health.OK, f"{shared:,} wait while another installation may hold the same grant")
     return [
         *(given_up if lost else []),
+        *(letters if dead else []),
+        *([kept] if shared else []),
         _waiting("notices", notice, notices, core.now(), mend["notices"]),
         _waiting("revocations", revocation, revocations, core.now(), mend["revocations"]),
     ]
@@ -132,6 +174,30 @@ def _waiting(name: str, oldest: Instant | None, count: int, now: Instant, mend: 
     return Finding(name, Health.WRONG if late else Health.OK, says, mend if late else None)
 
 
+async def _operation(core: Core) -> list[Finding]:
+    """Who is at work, and what an operator or the brake has stopped."""
+    now, found = core.now(), []
+    for row in await core.store.controls():
+        if row.name == PAUSED:
+            says = f"paused by {row.by} since {_to_the_second(row.at)}: {row.reason}"
+            found.append(Finding("scheduler", Health.WRONG, says, "grantflow scheduler resume --reason TEXT"))
+    beats = await core.store.beats()
+    if not beats:
+        says = "no process says that it is at work; expiry holds for readers, but nothing is written or renewed"
+        return [*found, Finding("scheduler", Health.NOTE, says, "grantflow scheduler run")]
+    for beat in beats:
+        silent = now - beat.at > span(_SILENT)
+        says = f"{beat.kind} on {beat.host}, process {beat.pid}, last heard {_to_the_second(beat.at)}"
+        alive = any(now - other.at <= span(_SILENT) for other in beats)
+        health = Health.OK if not silent else Health.NOTE if alive else Health.WRONG
+        found.append(Finding("scheduler", health, says, "grantflow scheduler run" if silent else None))
+    return found
+
+
+def _to_the_second(instant: Instant) -> str:
+    return to_datetime(instant).isoformat(timespec="seconds")
+
+
 async def _due(core: Core, brake: Brake) -> list[Finding]:
     now = core.now()
     late = await core.store.overdue(now - span(_LATE), _BOUND)
@@ -142,7 +208,12 @@ async def _due(core: Core, brake: Brake) -> list[Finding]:
         else Finding("overdue", Health.OK, "nothing is due since long")
     ]
     found += [
-        Finding("sweep", Health.WRONG, f"{held.app}: {held.due:,} held: {held.why}", "grantflow sweep --dry-run")
+        Finding(
+            "sweep",
+            Health.WRONG,
+            f"{held.app}: {held.due:,} held: {held.why}",
+            f"grantflow sweep --dry-run; then grantflow sweep --release {held.app} --reason TEXT",
+        )
         for held in await held_apps(core, brake, now)
     ]
     return found

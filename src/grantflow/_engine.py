@@ -6,22 +6,19 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
-from grantflow import _journey, _send, _sweep
+from grantflow import _journey, _send
 from grantflow._app import AppKind
 from grantflow._apps import Apps
-from grantflow._bulk_model import JobsReport
 from grantflow._callback import Doorman
-from grantflow._client import ClientMode
-from grantflow._clock import SystemClock, maybe_datetime, to_datetime
+from grantflow._clock import SystemClock, to_datetime
 from grantflow._config import Settings
 from grantflow._core import Core
 from grantflow._filter import quoted
 from grantflow._held import Identify
 from grantflow._inspection import subject_name, target_of
-from grantflow._job_runner import run_jobs
 from grantflow._keys import KeyRing
 from grantflow._ledger import Ledger
 from grantflow._model import (
@@ -32,7 +29,6 @@ from grantflow._model import (
     Policy,
     Returned,
     Sent,
-    SweepReport,
     Veto,
     Window,
 )
@@ -43,15 +39,17 @@ from grantflow._ports import Carrier, Clock
 from grantflow._renewal import Renewals
 from grantflow._requests import checked_name
 from grantflow._revocations import Postman
-from grantflow._rows import Change, Load, Snapshot
+from grantflow._rows import BeatRow, Change, Load, Snapshot
 from grantflow._store import open_store
+from grantflow._sweep import Brake
+from grantflow._timekeeping import Timekeeping
 from grantflow.errors import Conflict, Quarantined, TransitionRefused
 from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
 
 _log = logging.getLogger("grantflow")
 
 
-class Engine(ClientMode):
+class Engine(Timekeeping):
     """Installations and people. `engine.apps`, `engine.ledger` and `engine.ops` are its other doors.
 
     Verbs take an installation's id, or the natural key: app, `account=`, `subject=`, `label=`. Everything else is
@@ -61,21 +59,17 @@ class Engine(ClientMode):
     def __init__(self, core: Core, courier: Courier) -> None:
         self._core = core
         self._courier = courier
-        self._brake = _sweep.Brake()
+        self._brake = Brake()
         self._renewals = Renewals(core)
         self._doorman = Doorman()
         self._postman = Postman(core)
         self._earliest: Instant | None = None
         self._on_earlier: list[Callable[[datetime], None]] = []
+        self._beating: BeatRow | None = None
         self.apps = Apps(core, self._remove_children)
         self.ledger = Ledger(core)
         self.ops = Ops(core, self._brake, self._renewals)
         core.after_commit.extend((courier.committed, self._postman.committed, self._brake.committed, self._committed))
-
-    async def _close(self) -> None:
-        await self._renewals.close()
-        await self._postman.close()
-        await self._courier.close()
 
     @classmethod
     @asynccontextmanager
@@ -129,15 +123,16 @@ class Engine(ClientMode):
         own = HttpxCarrier(settings.http_timeout.total_seconds()) if http is None else None
         core.carrier = http or own
         core.store = await open_store(database, settings, core.now())
-        courier = Courier(core)  # what follows cannot fail: nothing is left open
-        engine = cls(core, courier)
-        try:
-            yield engine
-        finally:
-            await engine._close()
+        async with contextlib.AsyncExitStack() as closing:  # the last one first, each whatever becomes of the others
+            closing.push_async_callback(core.store.close)
             if own is not None:
-                await own.close()
-            await core.store.close()
+                closing.push_async_callback(own.close)
+            courier = Courier(core)
+            closing.push_async_callback(courier.close)
+            engine = cls(core, courier)
+            closing.push_async_callback(engine._postman.close)
+            closing.push_async_callback(engine._renewals.close)
+            yield engine
 
     # -- people ---------------------------------------------------------------------------------
     async def authorize(
@@ -249,11 +244,11 @@ class Engine(ClientMode):
 
     async def cancel(self, attempt: str, *, actor: Actor) -> Returned:
         """Cancel on any page: the attempt ends, no grant changes. Source: S-12."""
-        return await _journey.give_up(self._core, attempt, actor, event="cancel")
+        return await _journey.give_up(self._core, attempt, actor, "cancel")
 
     async def refuse(self, attempt: str, *, actor: Actor) -> Returned:
         """Refuse the scopes: the attempt ends, no grant changes. Source: S-26."""
-        return await _journey.give_up(self._core, attempt, actor, event="refuse")
+        return await _journey.give_up(self._core, attempt, actor, "refuse")
 
     # -- installations --------------------------------------------------------------------------
     async def install(
@@ -402,47 +397,7 @@ class Engine(ClientMode):
 
         return work
 
-    # -- time -----------------------------------------------------------------------------------
-    async def sweep(self, *, limit: int | None = None, progress: _sweep.Progress | None = None) -> SweepReport:
-        """Bring every timer that is due: attempts whose time is over, grants past their deadline.
-
-        Source: S-29 … S-31.
-
-        Runs in chunks of a few milliseconds between other writes; twice is once; never early. Apps that the brake
-        holds are named in the report and wait for `ops.release_sweep`.
-        """
-        report = await _sweep.sweep(self._core, self._brake, limit=limit, progress=progress)
-        self._earliest = None
-        return report
-
-    async def run_jobs(
-        self, *, job: str | None = None, budget: timedelta | None = None, progress: _sweep.Progress | None = None
-    ) -> JobsReport:
-        """Run the bulk jobs that wait, oldest first, or `job` alone; any process may, one at a time per job.
-
-        A row and its outcome are one transaction. A process that falls silent loses its lease after
-        `Settings.job_lease`, and the next call anywhere goes on where it stood.
-
-        Args:
-            budget: Stop after about so long; what is left waits for the next call.
-            progress: Called with (rows done, rows in all) of the job at hand.
-        """
-        return await run_jobs(self._core, self._renewals, only=job, budget=budget, progress=progress)
-
-    def now(self) -> datetime:
-        """The time of the engine's clock."""
-        return self._core.clock.now()
-
-    async def next_due(self) -> datetime | None:
-        """When the clock must next look, or None when nothing waits."""
-        self._earliest = await self._core.store.next_due(None)
-        return maybe_datetime(self._earliest)
-
-    def on_due_earlier(self, callback: Callable[[datetime], None]) -> Callable[[], None]:
-        """Call back when a write of this process makes something due earlier than all known before."""
-        self._on_earlier.append(callback)
-        return lambda: self._on_earlier.remove(callback)
-
+    # -- after the commit -----------------------------------------------------------------------
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Receive notices after their commit, at least once; a callback that raises gets them again."""
         return self._courier.subscribe(callback)

@@ -6,6 +6,7 @@ Source: S-18, S-28, S-29; RFC 6749 §5.1 and §6, RFC 7636, RFC 9207.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from grantflow._oauth import ClientProof, TokenAnswer, authorization_url
 from grantflow._rows import AppRow, AttemptRow, InstallationRow, RevocationRow, TokenRow
 from grantflow._secret import Secret
 from grantflow._transition import sealed_place
-from grantflow.errors import ConfigurationError, Quarantined
+from grantflow.errors import ConfigurationError, KeysMissing, Quarantined
 from grantflow_machines import Instant
 
 _MAX_SECRETS = 2
@@ -39,12 +40,45 @@ def _secret_place(row: AppRow) -> str:
 
 def add_secret(core: Core, row: AppRow, secret: Secret, now: Instant) -> bool:
     """Seal one more client secret; the older of three goes. False when it is the newest already."""
-    kept = json.loads(row.secrets)
-    if kept and same(core.keys.open(base64.b64decode(kept[-1][0]), _secret_place(row)), secret.value.encode()):
+    try:
+        kept = _kept(row)
+        newest = _plain(core, row, kept[-1:])
+    except ConfigurationError as error:
+        if isinstance(error, KeysMissing):
+            raise
+        kept, newest = [], []  # what cannot be read is replaced
+    if newest and same(newest[0], secret.value.encode()):
         return False
     sealed = core.keys.seal(secret.value.encode(), _secret_place(row))
-    row.secrets = json.dumps([*kept, [base64.b64encode(sealed).decode(), now]][-_MAX_SECRETS:])
+    row.secrets = json.dumps([*kept, (base64.b64encode(sealed).decode(), now)][-_MAX_SECRETS:])
     return True
+
+
+def _kept(row: AppRow) -> list[tuple[str, Instant]]:
+    """(ciphertext, since), oldest first; raises ConfigurationError where they cannot be read."""
+    try:
+        kept = [(str(sealed), int(since)) for sealed, since in json.loads(row.secrets)]
+        for sealed, _ in kept:
+            base64.b64decode(sealed, validate=True)
+    except (ValueError, TypeError) as error:
+        raise _unreadable(row) from error
+    return kept
+
+
+def _plain(core: Core, row: AppRow, kept: list[tuple[str, Instant]]) -> list[bytes]:
+    """Those that open; raises ConfigurationError where none of them does: a matter of the app, not of a grant."""
+    found = []
+    for sealed, _ in kept:
+        with contextlib.suppress(Quarantined):
+            found.append(core.keys.open(base64.b64decode(sealed), _secret_place(row)))
+    if kept and not found:
+        raise _unreadable(row)
+    return found
+
+
+def _unreadable(row: AppRow) -> ConfigurationError:
+    msg = f"the client secrets of app {row.key!r:.80} cannot be read"
+    return ConfigurationError(msg, hint="grantflow apps add-secret gives it a new one")
 
 
 def proofs(core: Core, row: AppRow, app: App) -> list[ClientProof]:
@@ -52,7 +86,7 @@ def proofs(core: Core, row: AppRow, app: App) -> list[ClientProof]:
     method = server_of(app).auth_method
     if app.public:
         return [ClientProof(app.client_id, None, method)]
-    secrets = [core.keys.open(base64.b64decode(sealed), _secret_place(row)) for sealed, _ in json.loads(row.secrets)]
+    secrets = _plain(core, row, _kept(row))
     if not secrets:
         msg = f"app {app.key!r} has no client secret"
         raise ConfigurationError(msg, hint="engine.apps.add_secret(app, secret, actor=…)")
@@ -148,12 +182,19 @@ def renewed_tokens(
     tokens.lease = tokens.lease_until = None
 
 
+def keep_refresh(core: Core, row: InstallationRow, tokens: TokenRow, answer: TokenAnswer) -> bool:
+    """Keep the refresh token of an answer whose access token must not be used: the one before is spent by it."""
+    if answer.refresh_token is None:
+        return False
+    plain = answer.refresh_token.value.encode()
+    tokens.refresh_sealed = core.keys.seal(plain, sealed_place(row.public_id, "refresh"))
+    return True
+
+
 def _filled(core: Core, app: App, row: InstallationRow, tokens: TokenRow, answer: TokenAnswer, now: Instant) -> None:
     assert answer.access_token is not None
     tokens.access_sealed = core.keys.seal(answer.access_token.value.encode(), sealed_place(row.public_id, "access"))
-    if answer.refresh_token is not None:
-        plain = answer.refresh_token.value.encode()
-        tokens.refresh_sealed = core.keys.seal(plain, sealed_place(row.public_id, "refresh"))
+    keep_refresh(core, row, tokens, answer)
     assumed = now + span(app.access_lifetime)
     if tokens.refresh_sealed is None:
         unannounced = app.lifetime.deadline(tokens.issued_at, now, consented=tokens.consented_at)

@@ -178,7 +178,7 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
         row.generation += 1
         tokens.generation, tokens.installation_pk = row.generation, row.pk
         row.deadline_at = deadline_of(tokens)
-        row.due_at = draft.due()
+        draft.rearm()
         change = draft.change
         change.touched, change.tokens = True, tokens
         change.spent_credential = credential.hash

@@ -24,6 +24,7 @@ class NoticeName(StrEnum):
     SCOPES_NARROWED = "scopes.narrowed"
     INCIDENT_OPENED = "incident.opened"
     INCIDENT_CLOSED = "incident.closed"
+    INSTALLATION_EXPIRING = "installation.expiring"
     INSTALLATION_REMINDED = "installation.reminded"
 
 

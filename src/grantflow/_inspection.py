@@ -17,7 +17,7 @@ from grantflow._ports import Listed
 from grantflow._requests import checked_name
 from grantflow._rows import Load, Snapshot, damage
 from grantflow._view import guidance, installed_version, view, view_listed
-from grantflow.errors import BadInput, NotFound, Quarantined
+from grantflow.errors import BadInput, ConfigurationError, NotFound, Quarantined
 from grantflow_machines import Actor, ActorKind, Instant, LifecycleChart
 
 
@@ -239,9 +239,12 @@ class Inspection:
 
     async def _listed(self, row: Listed, now: Instant) -> Installation:
         due = row.installation.due_at
-        if isinstance(due, int) and due <= now and not row.installation.quarantined:
-            return await self._view(Load(installation=row.installation.public_id))
-        return view_listed(row, self._core.definition(row.app.kind), now)
+        try:
+            if isinstance(due, int) and due <= now and not row.installation.quarantined:
+                return await self._view(Load(installation=row.installation.public_id))
+            return view_listed(row, self._core.definition(row.app.kind), now)
+        except ConfigurationError as error:  # of its app: the other rows of the list are shown
+            return view_listed(row, None, now, str(error))
 
 
 def target_of(installation: str, account: str | None, subject: Actor | str | None, label: str) -> Load:

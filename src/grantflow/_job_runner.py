@@ -59,9 +59,10 @@ async def run_jobs(
     only: str | None = None,
     budget: timedelta | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> JobsReport:
     """Run what waits, oldest first. See Engine.run_jobs."""
-    runner, seen = _Runner(core, renewals, budget, progress), set[str]()
+    runner, seen = _Runner(core, renewals, budget, progress, stop), set[str]()
     while not runner.over():
         names = [name for name in await core.store.jobs_to_take(core.now()) if only in {None, name}]
         fresh = next((name for name in names if name not in seen), None)
@@ -77,17 +78,27 @@ async def run_jobs(
 class _Runner:
     """One call's way through the jobs."""
 
-    def __init__(self, core: Core, renewals: Renewals, budget: timedelta | None, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        renewals: Renewals,
+        budget: timedelta | None,
+        progress: Progress | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
         self._core = core
         self._renewals = renewals
         self._progress = progress
+        self._stop = stop
         self._me = new_secret("run")
         self._until = None if budget is None else core.clock.monotonic() + budget.total_seconds()
         self._jobs: dict[str, None] = {}
         self._counted: Counter[str] = Counter()
 
     def over(self) -> bool:
-        """Whether the time that was given is used up."""
+        """Whether the time that was given is used up, or somebody wants an end."""
+        if self._stop is not None and self._stop():
+            return True
         return self._until is not None and self._core.clock.monotonic() >= self._until
 
     def report(self) -> JobsReport:

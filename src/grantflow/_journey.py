@@ -10,8 +10,9 @@ from grantflow._core import Core, facts_for
 from grantflow._foreign import Departure, depart
 from grantflow._ids import bucket_of, hashed, new_id, new_secret
 from grantflow._model import Account, Attempt, ConsentForm, Returned, Window, WindowAccount
-from grantflow._requests import checked_binding, checked_name, checked_request, with_query
+from grantflow._requests import checked_binding, checked_name, checked_request, checked_text, with_query
 from grantflow._rows import (
+    ActionRow,
     AppRow,
     AttemptRow,
     Change,
@@ -62,7 +63,8 @@ async def begin(
     app_row, app = await core.app(app_key)
     owner = _subject(app, actor, subject)
     if app.server is not None and account is None:
-        account = _only_account(await core.listing(actor))
+        own = await core.listing(actor)
+        account = own[0].id if len(own) == 1 else None
     parent = None
     if account is not None:
         checked_name(account, "account")
@@ -102,7 +104,7 @@ async def begin(
         subject_id=subject_id,
         label=label,
         account=account if leaving is not None else None,
-        entry_point=entry_point,
+        entry_point=checked_text(entry_point, "entry_point"),
         app_version=version.name,
         requested=scope_text(request.scopes),
         agreed="",
@@ -137,10 +139,6 @@ async def begin(
     change = await core.transact(Load(natural=(app_row.key, account, owner, label)), work)
     found = change.result if isinstance(change.result, str) else None
     return attempt_view(row, app, found, shown, leaving)
-
-
-def _only_account(listing: Sequence[Account]) -> str | None:
-    return listing[0].id if len(listing) == 1 else None
 
 
 def adopt(draft: Draft, attempt: AttemptRow, actor: Actor, listing: Sequence[Account]) -> None:
@@ -456,26 +454,27 @@ def _named(scopes: Sequence[str]) -> frozenset[str]:
     return frozenset(checked_name(scope, "scope") for scope in scopes)
 
 
-async def give_up(core: Core, attempt_id: str, actor: Actor, *, event: str, reason: str | None = None) -> Returned:
-    """Cancel or refuse: the attempt ends, no grant is touched. See Engine.cancel."""
+async def give_up(core: Core, attempt_id: str, actor: Actor, event: str, action: ActionRow | None = None) -> Returned:
+    """Cancel or refuse: the attempt ends, no grant is touched. See Engine.cancel, Ops.cancel_attempt."""
     await core.ask_policy(actor, event, None)
 
     def work(found: Snapshot) -> Change:
-        if actor.kind.value == "operator" and found.attempt is not None and found.app is not None:
-            attempt = found.attempt
-        else:
+        attempt = found.attempt if action is not None else None
+        if attempt is None:
             _, attempt = own_attempt(found, actor)
         if attempt.outcome is not None:
             msg = f"this attempt is over: {attempt.outcome}"
             raise TransitionRefused(msg)
         if found.installation is None:
             outcome = core.definition(found.app.kind if found.app else "").events[event].outcome
-            attempt.outcome, attempt.closed_at = outcome, max(core.now(), attempt.created_at)
-            attempt.sealed = None
-            return Change(changed_attempts=[attempt], result=_returned(core, attempt, None, outcome or event, None))
+            attempt.outcome, attempt.closed_at, attempt.sealed = outcome, max(core.now(), attempt.created_at), None
+            told = _returned(core, attempt, None, outcome or event, None)
+            return Change(changed_attempts=[attempt], action=action, result=told)
         draft = core.draft(found)
-        draft.apply(event, facts_for(draft, actor, (), attempt=attempt), attempt=attempt, reason=reason)
+        why = None if action is None else action.reason
+        draft.apply(event, facts_for(draft, actor, (), attempt=attempt), attempt=attempt, reason=why)
         draft.change.result = _returned(core, attempt, found.installation, attempt.outcome or event, None)
+        draft.change.action = action
         return draft.change
 
     change = await core.transact(Load(attempt=attempt_id), work)

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from grantflow import _journey, _rotation, _sweep, _tokens
+from grantflow import _journey, _rotation, _tokens
 from grantflow._bulk import Bulk
-from grantflow._clock import maybe_datetime, to_datetime
+from grantflow._calendar import Calendar
+from grantflow._clock import to_datetime
 from grantflow._core import Core
 from grantflow._doctor import Finding, diagnose
 from grantflow._held import Incident
 from grantflow._incidents import close_incident, incident_view
-from grantflow._model import Held, OperatorAction, Plan, PlannedMove, Returned
+from grantflow._model import OperatorAction, Plan, PlannedMove, Returned
 from grantflow._ports import Work
 from grantflow._renewal import Renewals
 from grantflow._repair import repair
+from grantflow._requests import checked_name
 from grantflow._rotation import KeyCheck, Rotation
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._sweep import Brake, Progress
 from grantflow._verbs import effects_of, force, irreversible, remind
-from grantflow.errors import NotFound, PlanOutdated, TransitionRefused
+from grantflow.errors import NotFound, PlanOutdated
 from grantflow_machines import Actor
-
-
-@dataclass(frozen=True, slots=True)
-class SweepPreview:
-    """What a sweep would do now."""
-
-    due: dict[str, int]
-    """Deadlines that have passed, per app."""
-    overdue: int
-    held: tuple[Held, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +45,7 @@ class Probe:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outbox:
-    """What waits after its commit: notices for subscribers, tokens to give back."""
-
-    notices: int
-    oldest_notice: datetime | None
-    revocations: int
-    oldest_revocation: datetime | None
-
-
-class Ops(Bulk):
+class Ops(Calendar, Bulk):
     """Operators' verbs; reached as `engine.ops`."""
 
     def __init__(self, core: Core, brake: Brake, renewals: Renewals) -> None:
@@ -90,16 +71,12 @@ class Ops(Bulk):
             BadInput: the reason is too short or the state is unknown.
             NotFound: there is no such installation.
         """
-        await self._allowed(actor, "force", installation, reason)
-        found = await self._core.store.load(Load(installation=installation))
-        seen = None if found.installation is None else found.installation.version
-        try:
+        async with self._operating(actor, "force", installation, reason, about=f"to {str(to)[:80]}") as tried:
+            found = await self._core.store.load(Load(installation=installation))
+            tried.seen = None if found.installation is None else found.installation.version
             move = self._planned(found, to, actor, reason)
-        except TransitionRefused as error:
-            await self._record(actor, "force", installation, reason, seen, "refused", f"to {str(to)[:80]}: {error}")
-            raise
-        fingerprint = self._core.definition(found.app.kind if found.app else "").fingerprint
-        await self._record(actor, "force", installation, reason, seen, "previewed", f"to {to}")
+            fingerprint = self._core.definition(found.app.kind if found.app else "").fingerprint
+        await self._record(actor, "force", installation, reason, tried.seen, "previewed", f"to {to}")
         return Plan("force", actor, reason, fingerprint, (move,), (), without_side_effects)
 
     def _planned(self, found: Snapshot, to: str, actor: Actor, reason: str) -> PlannedMove:
@@ -119,15 +96,10 @@ class Ops(Bulk):
         """
         moved = []
         for move in plan.moves:
-            await self._allowed(plan.actor, plan.verb, move.installation, plan.reason)
-            try:
+            told = f"to {move.target}"
+            async with self._operating(plan.actor, plan.verb, move.installation, plan.reason, about=told) as tried:
+                tried.seen = move.version
                 await self._core.transact(Load(installation=move.installation), self._work(plan, move))
-            except (PlanOutdated, TransitionRefused) as error:
-                detail = f"to {move.target}: {error}"
-                await self._record(
-                    plan.actor, plan.verb, move.installation, plan.reason, move.version, "refused", detail
-                )
-                raise
             moved.append(move.installation)
         return tuple(moved)
 
@@ -166,10 +138,9 @@ class Ops(Bulk):
 
     async def cancel_attempt(self, attempt: str, *, actor: Actor, reason: str) -> Returned:
         """Close a person's open attempt for them; no grant is touched."""
-        await self._allowed(actor, "cancel-attempt", attempt, reason)
-        done = await _journey.give_up(self._core, attempt, actor, event="cancel", reason=reason)
-        await self._record(actor, "cancel-attempt", attempt, reason, None, "applied", "")
-        return done
+        async with self._operating(actor, "cancel-attempt", attempt, reason):
+            action = self._row(actor, "cancel-attempt", attempt, reason, None, "applied", "")
+            return await _journey.give_up(self._core, attempt, actor, "cancel", action)
 
     async def probe(self, installation: str, *, actor: Actor, reason: str) -> Probe:
         """Ask the foreign server whether a grant lives, by renewing it: through a hold, a wait, an incident or death.
@@ -178,8 +149,8 @@ class Ops(Bulk):
 
         Raises as `preview_force`; NotHeldHere for an app in host mode.
         """
-        await self._allowed(actor, "probe", installation, reason)
-        ending = await _tokens.probe(self._core, self._renewals, installation, actor)
+        async with self._operating(actor, "probe", installation, reason):
+            ending = await _tokens.probe(self._core, self._renewals, installation, actor)
         found = await self._core.store.load(Load(installation=installation))
         state = "" if found.installation is None else found.installation.state
         detail = ending.how.value if ending.why is None else f"{ending.how.value}: {ending.why}"
@@ -191,7 +162,6 @@ class Ops(Bulk):
 
         Raises as `preview_force`; TransitionRefused where nobody has anything to do.
         """
-        await self._allowed(actor, "remind", installation, reason)
 
         def work(found: Snapshot) -> Change:
             draft = remind(self._core, found, actor)
@@ -199,20 +169,36 @@ class Ops(Bulk):
             draft.change.action = self._row(actor, "remind", installation, reason, seen, "applied", "")
             return draft.change
 
-        await self._core.transact(Load(installation=installation), work)
+        async with self._operating(actor, "remind", installation, reason):
+            await self._core.transact(Load(installation=installation), work)
 
     async def repair(self, installation: str, *, actor: Actor, reason: str) -> str:
         """Bring a row that was set aside back to work: its state is what its own trail says. Returns that state.
 
         Raises as `preview_force`; TransitionRefused for a row in order, or a trail this machine cannot follow.
         """
-        await self._allowed(actor, "repair", installation, reason)
-        action = self._row(actor, "repair", installation, reason, None, "applied", "")
-        try:
+        async with self._operating(actor, "repair", installation, reason):
+            action = self._row(actor, "repair", installation, reason, None, "applied", "")
             return await repair(self._core, installation, action)
-        except TransitionRefused as error:
-            await self._record(actor, "repair", installation, reason, None, "refused", str(error))
-            raise
+
+    async def admit(
+        self, verb: str, target: str, *, actor: Actor, reason: str | None = None, about: str = ""
+    ) -> None:
+        """Let an operator through and write nothing; anybody else is refused, on the record like any other.
+
+        For programs whose own commands are operators' alone, before a verb of the engine that asks for no operator.
+
+        Args:
+            verb: What is tried, for example `register`; the policy is asked about it.
+            about: More of it for the record, for example the event that is sent.
+
+        Raises:
+            PermissionDenied: the actor is no operator, or the policy says no; on the record.
+        """
+        checked_name(verb, "verb")
+        if reason is not None:
+            checked_name(reason, "reason")
+        await self._allowed(actor, verb, target, reason, about=about, brief=True)
 
     async def incidents(self, *, limit: int = 100, closed: bool = False) -> Sequence[Incident]:
         """Incidents of apps, newest first; open ones alone unless `closed`."""
@@ -221,7 +207,6 @@ class Ops(Bulk):
 
     async def close_incident(self, app: str, *, actor: Actor, reason: str) -> None:
         """End an app's open incident by hand: its renewals go on. Raises NotFound where none is open."""
-        await self._allowed(actor, "close-incident", app, reason)
 
         def work(found: Snapshot) -> Change:
             if found.app is None or found.incident is None:
@@ -232,33 +217,12 @@ class Ops(Bulk):
             self._renewals.failures.forget(found.app.pk)
             return change
 
-        await self._core.transact(Load(app=app, foreign=True), work)
-
-    async def outbox(self) -> Outbox:
-        """What waits to be told or given back, and since when."""
-        notice, notices, revocation, revocations = await self._core.store.outbox()
-        return Outbox(notices, maybe_datetime(notice), revocations, maybe_datetime(revocation))
+        async with self._operating(actor, "close-incident", app, reason):
+            await self._core.transact(Load(app=app, foreign=True), work)
 
     async def diagnose(self, *, thorough: bool = False) -> tuple[Finding, ...]:
         """What is wrong and what mends it; `thorough` reads the whole database. Writes nothing."""
         return await diagnose(self._core, self._brake, thorough=thorough)
-
-    async def preview_sweep(self) -> SweepPreview:
-        """What a sweep would do now, and what its brake would hold."""
-        now = self._core.now()
-        due = {key: count for _, key, count in await self._core.store.due_by_app(now)}
-        return SweepPreview(
-            due,
-            await self._core.store.overdue(now, 10_001),
-            await _sweep.held_apps(self._core, self._brake, now),
-        )
-
-    async def release_sweep(self, app: str, *, actor: Actor, reason: str) -> None:
-        """Let the next sweep expire an app's rows though the brake holds them."""
-        await self._allowed(actor, "release-sweep", app, reason)
-        await self._core.app(app)
-        await self._record(actor, "release-sweep", app, reason, None, "applied", "")
-        self._brake.released.add(app)
 
     async def actions(self, *, limit: int = 100, before: int | None = None) -> Sequence[tuple[int, OperatorAction]]:
         """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on."""
@@ -295,8 +259,8 @@ class Ops(Bulk):
 
         Raises as `preview_force`; KeysMissing without keys.
         """
-        await self._allowed(actor, "rotate-keys", "keys", reason)
-        active = _rotation.active_key(self._core)
+        async with self._operating(actor, "rotate-keys", "keys", reason):
+            active = _rotation.active_key(self._core)
         await self._record(actor, "rotate-keys", "keys", reason, None, "started", f"to {active}")
         done = await _rotation.rotate(self._core, progress)
         detail = f"to {active}: {done.resealed} resealed, {done.already} already, {done.unreadable} unreadable"

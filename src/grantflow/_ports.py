@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -14,7 +14,9 @@ from grantflow._rows import (
     ActionRow,
     AppRow,
     AttemptRow,
+    BeatRow,
     Change,
+    ControlRow,
     IncidentRow,
     InstallationRow,
     Load,
@@ -88,6 +90,67 @@ class ChunkDone:
     quarantined: int
     left: Sequence[int]
     """Rows the time budget left for the next chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One notice of the outbox with what its subscribers are told of it."""
+
+    pk: int
+    installation: str
+    """Its id, or an empty text."""
+    app: str
+    row: OutboxRow
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What may go: everything that ended before these instants."""
+
+    tokens: Instant
+    delivered: Instant
+    attempts: Instant
+    beats: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What one round of retention took away."""
+
+    tokens: int = 0
+    """Dead grants whose sealed tokens are gone."""
+    notices: int = 0
+    revocations: int = 0
+    attempts: int = 0
+    beats: int = 0
+    """Processes that were killed and said nothing for a day."""
+
+    def __add__(self, other: Forgotten) -> Forgotten:
+        return Forgotten(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
+
+    def __bool__(self) -> bool:
+        return any(astuple(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the invariants need to know of the charts."""
+
+    known: frozenset[str]
+    live: frozenset[str]
+    dead: frozenset[str]
+    without_grant: frozenset[str]
+    waits_for_attempt: frozenset[str]
+    """States that end when their attempts do."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When one live grant ends; None for never."""
+
+    pk: int
+    app_pk: int
+    at: Instant | None
 
 
 class SealedIn(StrEnum):
@@ -172,8 +235,30 @@ class Store(Protocol):
         """
         ...
 
-    async def settle_notices(self, notices: Sequence[int], now: Instant) -> None:
-        """Mark notices as delivered."""
+    async def settle_notices(
+        self, delivered: Sequence[int], failed: Sequence[tuple[int, int, Instant | None]], now: Instant
+    ) -> None:
+        """Mark notices as delivered; `failed` names (key, tries, when to try again; None: never)."""
+        ...
+
+    async def revive_notices(self) -> int:
+        """Dead letters wait to be delivered again; returns how many."""
+        ...
+
+    async def beat(self, row: BeatRow) -> None:
+        """A process says that it is at work; the row of the same process is replaced."""
+        ...
+
+    async def stop_beating(self, process: str) -> None:
+        """A process leaves; its row goes."""
+        ...
+
+    async def forget(self, before: Retention, limit: int) -> Forgotten:
+        """Delete and wipe what is older than was asked to keep, at most `limit` rows of each kind."""
+        ...
+
+    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
+        """Add (app pk, state, difference) to the maintained counters."""
         ...
 
     async def load(self, load: Load) -> Snapshot:
@@ -208,8 +293,8 @@ class Store(Protocol):
         """Rows whose due time has passed, from the due index alone, counted no further than `bound`."""
         ...
 
-    async def due(self, now: Instant, limit: int) -> list[tuple[int, int]]:
-        """(pk, app pk) of rows due at `now`, earliest first."""
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
+        """(pk, app pk) of rows due at `now`, earliest first, but for those of some apps."""
         ...
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
@@ -224,20 +309,62 @@ class Store(Protocol):
         """Rows whose deadline lies in each span between two neighbouring edges; the last edge is excluded."""
         ...
 
-    async def pending_notices(self, limit: int) -> list[tuple[int, str, str, OutboxRow]]:
-        """Undelivered notices, oldest first: (key, installation id or an empty text, app key, row)."""
+    async def pending_notices(self, now: Instant, limit: int) -> list[Pending]:
+        """Notices to deliver now, oldest first; those of an installation in their order."""
+        ...
+
+    async def dead_notices(self, limit: int) -> list[Pending]:
+        """Notices that were given up, newest first."""
+        ...
+
+    async def next_notice(self) -> Instant | None:
+        """The earliest instant a failed delivery waits for."""
+        ...
+
+    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
+        """Installation ids whose people are to be told something now, earliest first; not those that are due."""
+        ...
+
+    async def next_warning(self, after: Instant) -> Instant | None:
+        """The earliest later instant at which somebody is to be warned or reminded."""
+        ...
+
+    async def controls(self) -> list[ControlRow]:
+        """Every switch of the operation."""
+        ...
+
+    async def beats(self) -> list[BeatRow]:
+        """Processes that said they are at work, the latest word first."""
+        ...
+
+    async def count_differences(self) -> list[tuple[int, str, int]]:
+        """(app pk, state, real minus counted) where the counters are wrong; reads every installation once."""
+        ...
+
+    async def broken_promises(self, rules: Rules, limit: int) -> list[str]:
+        """What contradicts the invariants, in words; reads everything."""
+        ...
+
+    async def ends(self, after: int, limit: int, live: Sequence[str], lifetime: int | None) -> list[End]:
+        """Ends of live grants, by key, strictly after a key; with `lifetime` counted anew from the issue."""
         ...
 
     async def latest(self) -> Instant | None:
         """When the last transition was recorded."""
         ...
 
-    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
-        """(oldest undelivered notice, how many; oldest open revocation, how many)."""
+    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int, int]:
+        """(oldest undelivered notice, how many; oldest open revocation, how many but those of shared grants; dead
+        letters).
+        """
         ...
 
     async def lost_revocations(self) -> int:
         """Tokens that no server took back in the end."""
+        ...
+
+    async def shared_revocations(self) -> int:
+        """Tokens that wait to be given back until no live installation may hold the same grant."""
         ...
 
     async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:
@@ -254,8 +381,8 @@ class Store(Protocol):
         """(installation id, app pk) of token sets to be renewed at `now`, earliest first; from an index."""
         ...
 
-    async def next_refresh(self) -> Instant | None:
-        """The earliest instant a token set waits for."""
+    async def next_refresh(self, after: Instant) -> Instant | None:
+        """The earliest later instant that a token set or an open incident's probe waits for."""
         ...
 
     async def incidents(self, limit: int, *, closed: bool) -> list[tuple[str, IncidentRow]]:

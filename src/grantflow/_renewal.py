@@ -7,7 +7,6 @@ asked. So two workers never send one refresh token at once, and a crash in betwe
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,18 +15,17 @@ from typing import Any, TypeVar
 from grantflow._app import App, scope_text
 from grantflow._clock import span
 from grantflow._core import Core
-from grantflow._foreign import give_back, opened, proofs, renewed_tokens, server_of
+from grantflow._foreign import give_back, keep_refresh, opened, proofs, renewed_tokens, server_of
 from grantflow._held import NoticeName
 from grantflow._ids import new_secret
 from grantflow._incidents import FAILING, Failures, claim_probe, close_incident, note_incident
-from grantflow._oauth import AnswerClass, TokenAnswer, read_token_answer, refresh_request
+from grantflow._oauth import MALFORMED, AnswerClass, TokenAnswer, read_token_answer, refresh_request
 from grantflow._ports import HttpRequest
 from grantflow._rows import Change, IncidentRow, Load, Snapshot, TokenRow
 from grantflow._transition import CLOCK_ACTOR, Draft, deadline_of
 from grantflow.errors import CarrierError, NoAnswer, NotSent
 from grantflow_machines import Actor, Instant
 
-_log = logging.getLogger("grantflow")
 _AUTOMATIC = "probe"
 T = TypeVar("T")
 
@@ -114,10 +112,12 @@ class Renewals:
     async def close(self) -> None:
         """Let requests that are under way come to their end: a lost answer may be a lost grant."""
         pending = [flight for flight in self.flights.values() if not flight.done()]
-        if pending:
-            await asyncio.wait(pending, timeout=self.core.settings.http_timeout.total_seconds() + 1)
-        for flight in pending:
-            flight.cancel()
+        try:
+            if pending:
+                await asyncio.wait(pending, timeout=self.core.settings.http_timeout.total_seconds() + 1)
+        finally:
+            for flight in pending:
+                flight.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
     async def _renew(self, installation: str, ask: Ask) -> Ending:
@@ -168,7 +168,9 @@ class Renewals:
                 close_incident(draft.change, found.app, found.incident, now, _AUTOMATIC)
                 self.failures.forget(found.app.pk)
             return _renewed(self.core, draft, app, tokens, answer, ask)
+        kept = isinstance(answer, TokenAnswer) and keep_refresh(self.core, row, tokens, answer)
         if tokens.lease != lease.name:
+            draft.change.tokens = tokens if kept else None
             draft.change.result = Ending(Ended.BUSY, tokens.lease_until)  # another one asked after us: it decides
             return draft.change
         tokens.lease = tokens.lease_until = None
@@ -176,7 +178,7 @@ class Renewals:
         proved = isinstance(answer, TokenAnswer) and answer.answer in (AnswerClass.DEAD, AnswerClass.INTERACTION)
         if proved and lease.probing and found.incident is not None and found.incident.cause != FAILING:
             close_incident(draft.change, found.app, found.incident, now, _AUTOMATIC)  # the app itself is known again
-        if not lease.lost_before and not _unclear(answer):
+        if kept or (not lease.lost_before and not _unclear(answer)):
             tokens.in_flight_at = None  # answered: nothing is unknown, unless an older request is
         if isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.MISCONFIGURED:
             note_incident(self.core, draft.change, found.app, found.incident, answer.error or "", _shown(answer))
@@ -194,7 +196,8 @@ def _unclear(answer: TokenAnswer | CarrierError) -> bool:
     """Whether the server may have rotated the token all the same: a 500 after the work was done has been seen."""
     if isinstance(answer, CarrierError):
         return isinstance(answer, NoAnswer)
-    return answer.answer is AnswerClass.TRANSIENT and answer.error is None and answer.status not in (429, 503)
+    said = answer.error not in {None, MALFORMED}
+    return answer.answer is AnswerClass.TRANSIENT and not said and answer.status not in (429, 503)
 
 
 def _shown(answer: TokenAnswer) -> str:
@@ -203,15 +206,10 @@ def _shown(answer: TokenAnswer) -> str:
 
 async def sent(core: Core, request: HttpRequest) -> TokenAnswer | CarrierError:
     """Send one request to a token endpoint; what a carrier raises is an outcome, not an accident."""
-    assert core.carrier is not None
     try:
-        async with asyncio.timeout(core.settings.http_timeout.total_seconds() + 0.5):
-            response = await core.carrier(request)
+        response = await core.carry(request)
     except CarrierError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - a host's carrier; whatever happened, the request may have gone out
-        _log.warning("the carrier failed with %s", type(error).__name__)
-        return NoAnswer()
     return read_token_answer(response, core.now())
 
 
@@ -296,7 +294,7 @@ def _renewed(core: Core, draft: Draft, app: App, tokens: TokenRow, answer: Token
         draft.apply("recovered", draft.facts(ask.actor))
     if not draft.definition.states[row.state].functional:
         tokens.refresh_at = None  # kept for a probe; nobody renews the dead ahead of time
-    row.due_at = draft.due()
+    draft.rearm()
     if was_failing is not None:
         draft.notify(NoticeName.REFRESH_RECOVERED.value, "refresh_ok", cause=was_failing)
     narrowed = frozenset(before.split()) - frozenset(row.granted.split())
@@ -354,7 +352,7 @@ def _too_late(core: Core, draft: Draft, answer: TokenAnswer | CarrierError, leas
     """The row moved on while the request was under way: nothing of the answer is stored, nothing is lost."""
     row = draft.row
     assert row is not None
-    if isinstance(answer, TokenAnswer) and answer.answer is AnswerClass.OK:
+    if isinstance(answer, TokenAnswer):
         draft.change.revocations = give_back(core, row, answer, draft.now, lease.identity)
     draft.change.result = Ending(Ended.ALREADY)
     return draft.change

@@ -45,7 +45,7 @@ def mending(core: Core, found: Snapshot, trail: Sequence[TransitionRow], action:
         row.suspended_by = row.suspended_why = None
     row.quarantined, found.quarantined = False, None
     draft = Draft(found, definition, core.settings, core.now())
-    row.due_at = draft.due()
+    draft.rearm()
     change = draft.change
     change.expected_version, change.before, change.touched = stored_version, row.state, True
     change.leaves_quarantine = True

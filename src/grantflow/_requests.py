@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from grantflow._app import App, Version, scope_set
+from grantflow._rows import storable
 from grantflow.errors import BadInput, InvalidRequest, InvalidScope
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 MAX_STATE = 4096
 MAX_NAME = 200
+MAX_TEXT = 4_000
+_PLAIN = "plain text without NUL and lone surrogates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,42 @@ def checked_name(value: object, what: str) -> str:
     """
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_NAME or "\0" in value:
         msg = f"{what} must be a text of 1 to {MAX_NAME} characters"
-        raise BadInput(msg)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
+        raise BadInput(msg, hint=_PLAIN)
+    return checked_text(value, what)
+
+
+def checked_text(value: object, what: str, longest: int = MAX_NAME) -> str:
+    """A text that comes from outside and may be empty: no NUL, no lone surrogate, not too long.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if not isinstance(value, str) or len(value) > longest or "\0" in value:
+        msg = f"{what} must be a text of at most {longest:,} characters"
+        raise BadInput(msg, hint=_PLAIN)
+    if not storable(value):
         msg = f"{what} is not valid text"
-        raise BadInput(msg) from None
+        raise BadInput(msg, hint=_PLAIN)
     return value
+
+
+def checked_texts(app: App) -> None:
+    """The texts of an app about to be written; one that is only read back may be older than these rules.
+
+    Raises:
+        BadInput: one of them is no text, blank or too long.
+    """
+    checked_name(app.name, "name")
+    for version in app.versions:
+        checked_name(version.name, "the name of a version")
+    texts = [("description", app.description), ("client_id", app.client_id), ("authorize_url", app.authorize_url)]
+    texts += [("a redirect URI", uri) for uri in app.redirect_uris]
+    if app.server is not None:
+        named = ("issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "resource")
+        texts += [(name, getattr(app.server, name)) for name in named]
+        texts += [("an extra parameter", text) for pair in app.server.extra for text in pair]
+    for what, text in texts:
+        checked_text(text, what, MAX_TEXT)
 
 
 def with_query(uri: str, **values: str | None) -> str:

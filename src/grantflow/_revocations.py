@@ -10,7 +10,7 @@ from grantflow._clock import span
 from grantflow._core import Core
 from grantflow._foreign import proofs
 from grantflow._oauth import AnswerClass, read_revocation_answer, revocation_request
-from grantflow._rows import AppRow, Change, Load, RevocationRow
+from grantflow._rows import SHARED, AppRow, Change, Load, RevocationRow
 from grantflow.errors import CarrierError, ConfigurationError, GrantflowError
 from grantflow_machines import Instant
 
@@ -18,6 +18,9 @@ _log = logging.getLogger("grantflow")
 _BATCH = 50
 _MAX_TRIES = 12
 """Tries over most of a day; then it is given up, and stays to be seen."""
+_DAY = 86_400_000_000
+_LONGEST_SHARED = 400 * _DAY
+"""Beyond the life of a refresh token by default: what was shared for so long is not waited for any more."""
 
 
 class Postman:
@@ -54,21 +57,27 @@ class Postman:
                 apps = {row.pk: row for row in await self._core.store.apps()}
             for row in due:
                 await self._one(row, apps.get(row.app_pk))
-                done += row.outcome is not None
+                done += row.done_at is not None
         return done
 
     async def _one(self, row: RevocationRow, app_row: AppRow | None) -> None:
         core, now = self._core, self._core.now()
         row.tries += 1
         outcome, wait = "unsupported", None
-        app = None if app_row is None else App.from_document(app_row.document)
+        app = None
+        try:
+            app = None if app_row is None else App.from_document(app_row.document)
+        except ConfigurationError as error:
+            row.tries -= 1  # whoever mends the app gives it back
+            outcome, wait = f"given up: {error.code}", span(core.settings.backoff_longest)
         if app_row is not None and app is not None and app.server is not None and app.server.revocation_endpoint:
             if await core.store.shared(row):
-                outcome = "shared"
+                row.tries -= 1  # nobody was asked: giving it back may end the grant that lives on (RFC 7009 §2.1)
+                outcome, wait = SHARED, _DAY if now - row.created_at < _LONGEST_SHARED else None
             else:
                 outcome, wait = await self._sent(row, app_row, app)
         if wait is not None and row.tries < _MAX_TRIES:
-            row.next_at = now + wait
+            row.next_at, row.outcome = now + wait, SHARED if outcome == SHARED else None
         else:
             row.outcome, row.done_at, row.next_at, row.sealed = outcome, now, None, None
         await core.transact(Load(), lambda _: Change(revocations=[row]))
@@ -77,7 +86,6 @@ class Postman:
         """(outcome, None), or (why, how long to wait)."""
         core = self._core
         assert app.server is not None
-        assert core.carrier is not None
         settings = core.settings
         wait = min(span(settings.backoff_first) << min(row.tries - 1, 20), span(settings.backoff_longest))
         try:
@@ -90,12 +98,9 @@ class Postman:
             return f"unreadable: {error.code}", None
         for proof in known:
             try:
-                response = await core.carrier(revocation_request(app.server, proof, token=token, hint=row.hint))
+                response = await core.carry(revocation_request(app.server, proof, token=token, hint=row.hint))
             except CarrierError as error:
                 return f"given up: {error.code}", wait
-            except Exception as error:  # noqa: BLE001 - a host's carrier
-                _log.warning("the carrier failed with %s", type(error).__name__)
-                return "given up: carrier", wait
             over, kind, later = read_revocation_answer(response, core.now())
             if over:
                 return "revoked", None

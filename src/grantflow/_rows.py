@@ -80,6 +80,10 @@ class InstallationRow:
     suspended_at: Instant | None = None
     suspended_why: str | None = None
     quarantined: bool = False
+    ended_at: Instant | None = None
+    """When the grant died; None while there is none or it lives."""
+    notice_due_at: Instant | None = None
+    """When somebody is to be warned or reminded."""
 
 
 @dataclass(slots=True)
@@ -224,6 +228,16 @@ class OutboxRow:
     body: str
     delivered_at: Instant | None = None
     app_pk: int | None = None
+    tries: int = 0
+    """Deliveries that failed."""
+    next_at: Instant | None = None
+    """When to try again; None before the first failure and after the end."""
+    dead_at: Instant | None = None
+    """When it was given up; it stays to be seen and sent again."""
+
+
+SHARED = "shared"
+"""Outcome of a revocation while, and if in the end because, a live installation may hold the same grant."""
 
 
 @dataclass(slots=True)
@@ -276,6 +290,30 @@ class ActionRow:
     version_seen: int | None
     outcome: str
     detail: str
+
+
+@dataclass(slots=True)
+class ControlRow:
+    """One switch of the operation, shared by all processes: a pause, an app that the sweep's brake holds."""
+
+    name: str
+    at: Instant
+    by: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class BeatRow:
+    """A process that is at work, and when it last said so."""
+
+    process: str
+    kind: str
+    host: str
+    pid: int
+    started_at: Instant
+    at: Instant
+    note: str
 
 
 @dataclass(slots=True)
@@ -394,6 +432,8 @@ class Change:
     app: AppRow | None = None
     parent: ParentRow | None = None
     action: ActionRow | None = None
+    set_controls: list[ControlRow] = field(default_factory=list)
+    drop_controls: list[str] = field(default_factory=list)
     result: object = None
 
 
@@ -407,7 +447,7 @@ def subject_of(kind: str, account: str, subject_id: str | None) -> tuple[str, st
 
 
 _WHOLE = ("version", "generation", "created_at", "entered_at", "updated_at")
-_MAYBE = ("due_at", "deadline_at", "suspended_at")
+_MAYBE = ("due_at", "deadline_at", "suspended_at", "ended_at", "notice_due_at")
 _TEXTS = ("state", "granted", "account", "subject_kind", "subject_id", "label")
 _LAST = 253_402_300_800_000_000
 """Microseconds from the epoch to the year 10000."""
@@ -428,6 +468,15 @@ def damage(row: InstallationRow, attempts: Sequence[AttemptRow] = ()) -> str | N
     if not all(_whole(attempt.expires_at) and type(attempt.step) is int for attempt in attempts):
         bad.append("an open attempt")
     return f"the row cannot be read: {', '.join(bad)}" if bad else None
+
+
+def app_damage(row: AppRow) -> str | None:
+    """What makes a stored app unreadable, or None; its document is read elsewhere."""
+    texts = ("public_id", "key", "kind", "client_id", "document", "secrets")
+    bad = [name for name in texts if not storable(getattr(row, name))]
+    bad += [name for name in ("held_by", "held_reason") if not storable(getattr(row, name) or "")]
+    bad += [] if _whole(row.revision) else ["revision"]
+    return f"the row of the app cannot be read: {', '.join(bad)}" if bad else None
 
 
 def mended(row: InstallationRow) -> InstallationRow:

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from grantflow._clock import maybe_datetime, span
+from grantflow._controls import BRAKE, apps_in
+from grantflow._controls import held as held_control
+from grantflow._controls import released as released_control
 from grantflow._core import Core
 from grantflow._ids import new_id
 from grantflow._model import Held, SweepReport
-from grantflow._rows import Change, Snapshot
+from grantflow._rows import Change, ControlRow, Load, Snapshot
 from grantflow._transition import SUPERSEDED
 from grantflow.errors import TransitionRefused
 from grantflow_machines import Instant, TimerKind
@@ -31,7 +34,6 @@ class Brake:
     forecast: Counter[int] | None = None
     """Deadlines known to fall before `forecast_until`, per app; None before the first sweep."""
     forecast_until: Instant = 0
-    released: set[str] = field(default_factory=set)
 
     def look(self, core: Core, now: Instant) -> None:
         """Compare wall and monotonic time since the last sweep."""
@@ -55,64 +57,103 @@ Progress = Callable[[int, int], None]
 
 
 async def held_apps(core: Core, brake: Brake, now: Instant) -> tuple[Held, ...]:
-    """Apps whose expiries must wait for an operator: too many at once, against what was to be expected."""
+    """Apps whose expiries must wait for an operator: too many at once, against what was to be expected.
+
+    What one process holds, all of them hold, also after a restart, while the flood lasts and nobody releases it.
+    """
     due = await core.store.due_by_app(now)
     if not due:
         return ()
+    controls = await core.store.controls()
+    released, known = apps_in(controls, "released"), apps_in(controls, "held")
     active = _live(core, await core.store.counts(), {row.key: row.kind for row in await core.store.apps()})
     found = []
     for pk, key, count in due:
-        if key in brake.released:
+        if key in released:
             continue
         beyond = count - (brake.forecast[pk] if brake.forecast is not None else 0)
         rows = active.get(key, 0)
-        flood = beyond > core.settings.brake_count and beyond > core.settings.brake_share * max(rows, 1)
-        if flood and brake.stepped:
+        flood = _flood(core, beyond, rows)
+        if key in known and _flood(core, count, rows):
+            found.append(Held(key, count, rows, known[key].reason))
+        elif flood and brake.stepped:
             found.append(Held(key, count, rows, "the clock stepped forward and many grants would expire at once"))
         elif flood and brake.forecast is not None and now <= brake.forecast_until:
             found.append(Held(key, count, rows, "more grants would expire at once than the forecast said"))
     return tuple(found)
 
 
+def _flood(core: Core, count: int, active: int) -> bool:
+    return count > core.settings.brake_count and count > core.settings.brake_share * max(active, 1)
+
+
 def _live(core: Core, counts: list[tuple[str, str, int]], kinds: dict[str, str]) -> dict[str, int]:
     active: Counter[str] = Counter()
     for key, state, count in counts:
-        info = core.definition(kinds[key]).states.get(state)
+        kind = kinds.get(key)
+        if kind not in core.charts:  # the app's own row is damaged: the brake of the others goes on
+            continue
+        info = core.definition(kind).states.get(state)
         if info is not None and info.functional:
             active[key] += count
     return active
 
 
+async def _remember(core: Core, held: tuple[Held, ...], now: Instant) -> None:
+    """Write down what is held now, and forget what is not any more."""
+    known = apps_in(await core.store.controls(), "held")
+    new = [ControlRow(held_control(one.app), now, BRAKE, one.why) for one in held if one.app not in known]
+    over = [held_control(app) for app in known if app not in {one.app for one in held}]
+    if new or over:
+        await core.transact(Load(), lambda _: Change(set_controls=new, drop_controls=over))
+
+
+async def _use_up(core: Core, now: Instant) -> None:
+    """A release is good until the rows it was for are through."""
+    released = apps_in(await core.store.controls(), "released")
+    if released:
+        still = {key for _, key, count in await core.store.due_by_app(now) if count}
+        over = [released_control(app) for app in released if app not in still]
+        await core.transact(Load(), lambda _: Change(drop_controls=over))
+
+
 async def sweep(
-    core: Core, brake: Brake, *, limit: int | None = None, progress: Progress | None = None
+    core: Core,
+    brake: Brake,
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> SweepReport:
     """Bring every timer that is due, at most `limit` rows. See Engine.sweep."""
     now, started = core.now(), core.clock.monotonic()
     brake.look(core, now)
     run_id = new_id(now)
     held = await held_apps(core, brake, now)
+    await _remember(core, held, now)
     aside = {name: pk for pk, name, _ in await core.store.due_by_app(now)} if held else {}
     waiting = {aside[entry.app] for entry in held if entry.app in aside}
     total = _Total()
     total.attempts += await core.store.close_lapsed_attempts(now, _lapsed_outcome(core))
     left = limit
-    while left is None or left > 0:
+    stopped = stop if stop is not None else _never
+    while (left is None or left > 0) and not stopped():
         asked = _READ if left is None else min(_READ, left)
-        due = await core.store.due(now, asked)
-        pks = sorted(pk for pk, app in due if app not in waiting and pk not in total.stuck)
+        due = await core.store.due(now, asked, waiting)
+        pks = sorted(pk for pk, _ in due if pk not in total.stuck)
         if not pks:
             break
         for start in range(0, len(pks), _CHUNK):
-            await _chunk(core, pks[start : start + _CHUNK], now, run_id, total)
+            await _chunk(core, pks[start : start + _CHUNK], now, run_id, total, stopped)
             if progress is not None:
                 progress(total.seen, len(pks))
         if left is not None:
             left -= len(pks)
         if len(due) < asked:
             break
+    await _use_up(core, now)
     if not held:
         brake.stepped = False
-        brake.released.clear()
         brake.forecast_until = now + 2 * span(core.settings.brake_step)
         expected = await core.store.due_by_app(brake.forecast_until)
         brake.forecast = Counter({pk: count for pk, _, count in expected})
@@ -129,6 +170,10 @@ async def sweep(
         seconds=seconds,
         next_due_at=maybe_datetime(upcoming),
     )
+
+
+def _never() -> bool:
+    return False
 
 
 def _lapsed_outcome(core: Core) -> str:
@@ -151,7 +196,9 @@ class _Total:
     stuck: set[int] = field(default_factory=set)
 
 
-async def _chunk(core: Core, pks: list[int], now: Instant, run_id: str, total: _Total) -> None:
+async def _chunk(
+    core: Core, pks: list[int], now: Instant, run_id: str, total: _Total, stopped: Callable[[], bool]
+) -> None:
     def work(snapshot: Snapshot) -> Change:
         draft = core.draft(snapshot, run_id=run_id, settle=False)
         if not draft.settle():
@@ -161,7 +208,7 @@ async def _chunk(core: Core, pks: list[int], now: Instant, run_id: str, total: _
 
     budget = core.settings.chunk_budget.total_seconds()
     waiting: list[int] = list(pks)
-    while waiting:
+    while waiting and not stopped():
         done = await core.store.sweep_chunk(waiting, now, work, budget)
         taken = len(waiting) - len(done.left)
         total.seen += taken

@@ -120,6 +120,7 @@ class Draft:
             subject_kind=row.subject_kind,
             subject_id=row.subject_id,
             account=row.account,
+            client_id=None if self.snapshot.app is None else self.snapshot.app.client_id,
             attempt=None if attempt is None or attempt.outcome is not None else self._speaks_of(attempt),
             others=max(others) if others else None,
             deadline=row.deadline_at,
@@ -175,7 +176,7 @@ class Draft:
             row.entered_at = self.at
         self._effects(rule, attempt, opening, consent, issue, facts, reason, outcome or rule.outcome or SUPERSEDED)
         self._grant(rule, source, verdict.target, reason, quiet=quiet)
-        row.due_at = self.due()
+        self.rearm()
         row.fingerprint = self.definition.fingerprint
         row.forced = Effect.FORCED in rule.effects
         why = reason if reason is not None else outcome or rule.outcome or rule.reason
@@ -211,6 +212,22 @@ class Draft:
         if self.definition.waits(row.state, TimerKind.ATTEMPT):
             instants.extend(attempt.expires_at for attempt in self.open_attempts())
         return min(instants) if instants else None
+
+    def rearm(self) -> None:
+        """Set the clocks of the row: when to look at it again, and whom to tell before and after."""
+        row = self._row
+        row.due_at, row.notice_due_at = self.due(), self.next_notice()
+
+    def next_notice(self) -> Instant | None:
+        """The next warning of a live grant's end, or the next reminder of a dead one; None when nothing is left."""
+        row, grant = self._row, self.definition.states[self._row.state].grant
+        if grant is Grant.LIVE and row.deadline_at is not None:
+            planned = [row.deadline_at - span(before) for before in self.settings.warn_before]
+        elif grant is Grant.DEAD and row.ended_at is not None:
+            planned = [row.ended_at + span(after) for after in self.settings.remind_after]
+        else:
+            return None
+        return min((when for when in planned if when > self.now), default=None)
 
     def notify(self, name: str, event: str, **more: object) -> None:
         """Queue a notice; its body holds no secret."""
@@ -337,6 +354,7 @@ class Draft:
         row, grant = self._row, self.definition.states[target].grant
         forced = Effect.FORCED in rule.effects
         before, tokens = self.definition.states[source].grant, self.snapshot.tokens
+        row.ended_at = None if grant is not Grant.DEAD else row.ended_at if before is Grant.DEAD else self.at
         if grant is Grant.NONE:
             row.reason = None
             if before is not Grant.NONE or tokens is not None:

@@ -84,32 +84,36 @@ def view(snapshot: Snapshot, definition: Definition, settings: Settings, now: In
     return _build(listed, definition, now, (stored, state, version, reason, entered), snapshot.quarantined)
 
 
-def view_listed(listed: Listed, definition: Definition, now: Instant) -> Installation:
-    """One row of a list that has nothing due."""
+def view_listed(
+    listed: Listed, definition: Definition | None, now: Instant, quarantined: str | None = None
+) -> Installation:
+    """One row of a list that has nothing due; without a definition its app is what cannot be read."""
     row = listed.installation
     if damage(row) is not None:
         row = mended(row)
         row.quarantined = True
-    return _build(listed, definition, now, (row.state, row.state, row.version, row.reason, row.entered_at), None)
+    return _build(
+        listed, definition, now, (row.state, row.state, row.version, row.reason, row.entered_at), quarantined
+    )
 
 
 def _build(
     listed: Listed,
-    definition: Definition,
+    definition: Definition | None,
     now: Instant,
     states: tuple[str, str, int, str | None, Instant],
     quarantined: str | None,
 ) -> Installation:
     row, app_row, parent = listed.installation, listed.app, listed.parent
     stored, state, version, reason, entered = states
-    app = App.from_document(app_row.document)
-    running = installed_version(app, parent)
+    running = None if definition is None else installed_version(App.from_document(app_row.document), parent)
     granted = scope_set(row.granted)
-    info = definition.states.get(state)
-    dead_or_none = info is None or info.grant is Grant.NONE
-    missing = () if dead_or_none else tuple(s for s in running.required if s not in granted)
+    info = None if definition is None else definition.states.get(state)
+    dead_or_none = info is None or running is None or info.grant is Grant.NONE
+    missing = () if dead_or_none or running is None else tuple(s for s in running.required if s not in granted)
     usable = (
         info is not None
+        and running is not None
         and info.functional
         and (row.deadline_at is None or now < row.deadline_at)
         and parent is not None
@@ -123,8 +127,8 @@ def _build(
     aside = quarantined or ("set aside" if row.quarantined or info is None else None)
     return Installation(
         id=row.public_id,
-        app=app_row.key,
-        kind=app_row.kind,
+        app=str(app_row.key),
+        kind=str(app_row.kind),
         account=row.account,
         subject_kind=row.subject_kind,
         subject=row.subject_id,

@@ -164,6 +164,7 @@ class ForeignServer:
         self.rotates = rotates
         self.secret = SECRET
         self.expires_in = 3600
+        self.token_type = "Bearer"  # noqa: S105 - the type of a token
         self.person = "somebody"
         """Whom an `identify` of a test may answer with."""
         self.faults: list[HttpResponse | Exception] = []
@@ -237,7 +238,7 @@ class ForeignServer:
         return self._gives(access_token=self._new("access"), refresh_token=refresh)
 
     def _gives(self, **tokens: str) -> HttpResponse:
-        return self.says(200, None, **{"token_type": "Bearer", "expires_in": self.expires_in, **tokens})
+        return self.says(200, None, **{"token_type": self.token_type, "expires_in": self.expires_in, **tokens})
 
     @staticmethod
     def says(status: int, headers: Mapping[str, str] | None = None, **body: object) -> HttpResponse:

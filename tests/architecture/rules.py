@@ -14,12 +14,8 @@ WITHOUT_NAMES = ("_compile.py", "_decide.py", "_transition.py", "_sweep.py")
 _DATABASE = ("sqlmodel", "sqlalchemy", "sqlite3", "aiosqlite", "asyncpg", "alembic")
 THE_CLOCK = "src/grantflow/_clock.py"
 
-_WALL_CLOCK = re.compile(
-    r"(^|\.)(datetime|date)\.(now|utcnow|today)$|^time\.(time|time_ns|localtime|gmtime)$"
-)
-_CHANCE = re.compile(
-    r"^(random|secrets)\.|(^|\.)uuid[1-8]$|^os\.urandom$|^(shuffle|randint|choice|token_\w+)$"
-)
+_WALL_CLOCK = re.compile(r"(^|\.)(datetime|date)\.(now|utcnow|today)$|^time\.(time|time_ns|localtime|gmtime)$")
+_CHANCE = re.compile(r"^(random|secrets)\.|(^|\.)uuid[1-8]$|^os\.urandom$|^(shuffle|randint|choice|token_\w+)$")
 _INPUT_OUTPUT = re.compile(r"^(open|input|print|exec|eval|__import__)$|(^|\.)(read|write)_(text|bytes)$")
 
 # Spelled in pieces, so that this file passes its own rule.
@@ -80,9 +76,7 @@ def wall_clocks(root: Path) -> list[str]:
 def impure_decisions(root: Path) -> list[str]:
     """Chance, clock, files or coroutines in the decision core."""
     core = ("src/grantflow/_compile.py", "src/grantflow/_decide.py", PACKAGES["grantflow_machines"])
-    found = [
-        line for pattern in (_WALL_CLOCK, _CHANCE, _INPUT_OUTPUT) for line in calls(root, pattern, *core)
-    ]
+    found = [line for pattern in (_WALL_CLOCK, _CHANCE, _INPUT_OUTPUT) for line in calls(root, pattern, *core)]
     return found + [
         f"{where(root, path, node)} is a coroutine"
         for path in modules(root, *core)
@@ -120,9 +114,7 @@ def late_library_imports(root: Path) -> list[str]:
     for path in product(root):
         here = path.relative_to(root).as_posix()
         for node in ast.walk(parse(path)):
-            if not isinstance(node, ast.Call) or not dotted(node.func).endswith(
-                ("import_module", "__import__")
-            ):
+            if not isinstance(node, ast.Call) or not dotted(node.func).endswith(("import_module", "__import__")):
                 continue
             name = ast.unparse(node.args[0]).strip("'\"") if node.args else ""
             home = homes.get(name.partition(".")[0], here)

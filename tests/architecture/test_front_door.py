@@ -28,17 +28,13 @@ def test_every_exported_name_exists() -> None:
 
 def test_no_private_name_is_exported() -> None:
     assert [
-        name
-        for name in exported("src/grantflow/__init__.py")
-        if name.startswith("_") and name != "__version__"
+        name for name in exported("src/grantflow/__init__.py") if name.startswith("_") and name != "__version__"
     ] == []
 
 
 def test_what_is_exported_is_described() -> None:
     things = {name: getattr(grantflow, name) for name in exported("src/grantflow/__init__.py")}
-    classes = {
-        name: thing for name, thing in things.items() if inspect.isclass(thing) or inspect.isroutine(thing)
-    }
+    classes = {name: thing for name, thing in things.items() if inspect.isclass(thing) or inspect.isroutine(thing)}
     assert classes
     assert [name for name, thing in classes.items() if not described(thing)] == []
 
@@ -101,9 +97,7 @@ def drawn_tree(text: str) -> dict[str, str | None]:
 
 def class_tree() -> dict[str, str | None]:
     """Name to first base, from the code."""
-    classes = [
-        node for node in parse(ROOT / "src/grantflow/errors.py").body if isinstance(node, ast.ClassDef)
-    ]
+    classes = [node for node in parse(ROOT / "src/grantflow/errors.py").body if isinstance(node, ast.ClassDef)]
     names = {node.name for node in classes}
     bases = {node.name: ast.unparse(node.bases[0]) for node in classes if node.bases}
     return {name: base if base in names else None for name, base in bases.items()}

@@ -74,9 +74,7 @@ def test_the_contracts_hold() -> None:
 
 @pytest.mark.parametrize(("contract", "importer", "imported"), BREACHES)
 def test_a_planted_import_is_refused(planted: str, contract: str, importer: str, imported: str) -> None:
-    arrow = re.compile(
-        rf"^\s*-?\s*{re.escape(importer)} -> {re.escape(imported)}(\.\w+)* \(l\.", re.MULTILINE
-    )
+    arrow = re.compile(rf"^\s*-?\s*{re.escape(importer)} -> {re.escape(imported)}(\.\w+)* \(l\.", re.MULTILINE)
     assert arrow.search(section(planted, contract)), planted
 
 
@@ -85,9 +83,7 @@ def test_a_module_without_a_floor_is_refused(planted: str) -> None:
 
 
 def test_every_contract_has_a_planted_breach() -> None:
-    assert {contract for contract, _, _ in BREACHES} == {
-        contract["name"] for contract in settings()["contracts"]
-    }
+    assert {contract for contract, _, _ in BREACHES} == {contract["name"] for contract in settings()["contracts"]}
 
 
 def test_the_contracts_cover_all_packages_of_the_distribution() -> None:

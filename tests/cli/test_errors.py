@@ -59,6 +59,7 @@ def test_what_is_not_there_is_three(grantflow: Command) -> None:
     assert grantflow("show", UNKNOWN).code == 3
     assert grantflow("show", UNKNOWN[:8]).code == 3
     assert grantflow("apps", "hold", "nobody", "--reason", "a good reason").code == 3
+    assert "refused" in grantflow("audit", "--limit", "1").out
     assert grantflow("machines", "show", "bogus").code == 3
 
 
@@ -103,8 +104,9 @@ def test_who_is_no_operator_gets_seven(
     (tmp_path / "app.toml").write_text("", encoding="utf-8")
     before = fleet.content(audit=False)
     reason = ("--reason", "a good reason")
-    for command in (
+    commands: list[list[object]] = [
         ["send", fleet.active, "suspend"],
+        ["send", fleet.active, "suspend", "--dry-run"],
         ["send", fleet.active, "suspend", "--as", "operator:zoe"],
         ["force", fleet.active, "--to", "unauthorized", "--yes", *reason],
         ["--operator", "zoe", "force", fleet.active, "--to", "unauthorized", "--yes", *reason],
@@ -112,10 +114,13 @@ def test_who_is_no_operator_gets_seven(
         ["apps", "release", "agent-app", *reason],
         ["apps", "register", tmp_path / "app.toml"],
         ["tui", "--write"],
-    ):
+    ]
+    for number, command in enumerate(commands, 1):
         assert grantflow(*command).code == 7, command
+        audit = grantflow("audit").out
+        assert audit.count("user:olga") == audit.count("refused") == number, command
     assert fleet.content(audit=False) == before
-    assert grantflow("audit").out.count("user:olga") == 2, "refused attempts to force are on the record"
+    assert "suspend as operator:zoe: only an operator may do this" in grantflow("audit").out
     monkeypatch.setenv("GRANTFLOW_OPERATORS", "zoe,olga")
     assert grantflow("send", fleet.active, "suspend").code == 0
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from grantflow import (
     Settings,
 )
 from grantflow.testing import ForeignServer, ManualClock, People
-from tests.journeys.stage import checksum
+from tests.journeys.stage import checksum, refused_on_record
 
 BOB = Actor.agent("bob")
 """An agent in acme and bolt."""
@@ -235,6 +235,10 @@ class Stage:
             yield caught
         assert checksum(self.path) == before, "a row was changed by what was refused"
         assert len(self.server.asked) == asked, "a server was asked"
+
+    def on_record(self, kind: type[GrantflowError], match: str | None = None) -> AbstractContextManager[None]:
+        """The block is refused to an operator, or to somebody who would be one."""
+        return refused_on_record(self.path, kind, match=match)
 
     @asynccontextmanager
     async def another_engine(self, **settings: Any) -> AsyncIterator[Engine]:

@@ -9,7 +9,14 @@ from datetime import timedelta
 import pytest
 
 from grantflow import HttpResponse
-from grantflow.errors import AppMisconfigured, NoAnswer, NotSent, ReauthorizationRequired, TokenUnavailable
+from grantflow.errors import (
+    AppMisconfigured,
+    CarrierError,
+    NoAnswer,
+    NotSent,
+    ReauthorizationRequired,
+    TokenUnavailable,
+)
 from grantflow.testing import ForeignServer
 from tests.client.stage import BOB, HOUR, MINUTE, OPS, SECOND, TICK, WHY, Stage, micro
 
@@ -40,7 +47,7 @@ TRANSIENT: dict[str, tuple[HttpResponse | Exception, str]] = {
     "a word of no specification, 500": (says(500, error="banana"), "banana"),
     "invalid_request": (says(400, error="invalid_request"), "invalid_request"),
     "a description that lies": (says(400, error="x", error_description="invalid_grant"), "unrecognised"),
-    "a token of another type": (says(200, access_token="x", token_type="mac"), "unsupported_token_type"),
+    "a token that is none, 200": (says(200, access_token="x\n", token_type="Bearer"), "malformed_token"),
     "a token and an error": (says(200, access_token="x", error="server_error"), "server_error"),
     "a token with 500": (says(500, access_token="x", token_type="Bearer"), "http-500"),
     "an error that is no text": (says(400, error={"code": 1}), "http-400"),
@@ -56,6 +63,7 @@ UNCLEAR = {
     "neither token nor error, 400",
     "neither token nor error, 401",
     "500 alone",
+    "a token that is none, 200",
     "a token with 500",
     "an error that is no text",
     "a redirect",
@@ -171,6 +179,32 @@ async def test_a_refusal_of_the_app_itself_touches_no_installation(stage: Stage,
     with pytest.raises(AppMisconfigured):
         await stage.engine.access_token(name)
     same_but(told, stage, name)
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+async def test_a_token_of_another_type_holds_the_app_and_its_refresh_token_is_kept(
+    stage: Stage, rotates: bool
+) -> None:
+    """RFC 6749 §7.1 forbids the access token alone; the refresh token before may be spent by this answer."""
+    stage.server.rotates = rotates
+    name = await stage.active()
+    told = stage.tokens(name)
+    stage.clock.advance(HOUR)
+    asked = len(stage.server.asked)
+    stage.server.token_type = "DPoP"
+    with pytest.raises(AppMisconfigured, match="token-type"):
+        await stage.engine.access_token(name)
+    assert len(stage.server.asked) == asked + 1
+    found = stage.tokens(name)
+    assert (found["access_sealed"], found["generation"]) == (told["access_sealed"], told["generation"])
+    assert (found["refresh_sealed"] != told["refresh_sealed"]) is rotates
+    assert (found["lease"], found["in_flight_at"], found["failures"]) == (None, None, 0)
+    assert (await stage.engine.get(name)).state == "active"
+    assert [incident.cause for incident in await stage.engine.ops.incidents()] == ["token-type"]
+    stage.server.token_type = "Bearer"
+    stage.clock.advance(HOUR)
+    assert (await stage.engine.access_token(name)).generation == told["generation"] + 1
+    assert await stage.engine.ops.incidents() == []
 
 
 @pytest.mark.parametrize(
@@ -319,6 +353,16 @@ async def test_a_carrier_that_breaks_counts_as_an_unknown_outcome(stage: Stage, 
     health = await stage.engine.token_health(name)
     assert health is not None
     assert (health.failing, health.unanswered_since) == ("no_answer", stage.clock.now())
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a secret"), OSError("no route"), ValueError("no host"), NotSent()])
+async def test_discovering_through_a_carrier_that_breaks_is_an_error_of_ours(stage: Stage, fault: Exception) -> None:
+    stage.server.faults.append(fault)
+    with pytest.raises(CarrierError) as caught:
+        await stage.engine.apps.discover("https://server.example")
+    assert type(caught.value) is (NotSent if isinstance(fault, NotSent) else NoAnswer)
+    assert caught.value.__context__ is None, "what a carrier raised may quote what it sent"
+    assert "secret" not in str(caught.value)
 
 
 async def test_invalid_grant_after_our_own_deadline_is_put_down_to_time(stage: Stage) -> None:

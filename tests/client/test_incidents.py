@@ -136,7 +136,7 @@ async def test_while_two_secrets_overlap_either_works_and_no_incident_opens(stag
 
 @pytest.mark.parametrize("actor", [BOB, MARIA])
 async def test_only_operators_and_the_platform_add_secrets(stage: Stage, actor: object) -> None:
-    with stage.refused(PermissionDenied):
+    with stage.on_record(PermissionDenied):
         await stage.engine.apps.add_secret("crm", "x", actor=actor)  # type: ignore[arg-type]
 
 
@@ -240,9 +240,9 @@ async def test_an_operator_closes_an_incident_and_renewals_go_on(stage: Stage) -
     (closed,) = await stage.engine.ops.incidents(closed=True)
     assert closed.closed_by == "operator:otto"
     assert stage.notices("incident.closed") == ["incident.closed"]
-    with stage.refused(NotFound):
+    with stage.on_record(NotFound):
         await stage.engine.ops.close_incident("crm", actor=OPS, reason=WHY)
-    (_, action), *_ = await stage.engine.ops.actions()
+    _, (_, action), *_ = await stage.engine.ops.actions()
     assert (action.verb, action.target, action.outcome) == ("close-incident", "crm", "applied")
 
 
@@ -297,3 +297,15 @@ async def test_an_exchange_that_the_server_refuses_for_the_app_opens_an_incident
     assert done.installation is not None
     assert done.installation.state == "unauthorized"
     assert [incident.cause for incident in await stage.engine.ops.incidents()] == ["invalid_client"]
+
+
+async def test_an_exchange_for_tokens_of_another_type_fails_and_gives_them_back(stage: Stage) -> None:
+    attempt = await stage.engine.authorize("crm", actor=BOB, account="acme")
+    stage.server.token_type = "mac"
+    done = await stage.back(attempt)
+    assert (done.outcome, done.why) == ("failed", "token-type")
+    assert done.installation is not None
+    assert done.installation.state == "unauthorized"
+    assert [incident.cause for incident in await stage.engine.ops.incidents()] == ["token-type"]
+    await stage.settled()
+    assert stage.server.alive == {}, "nobody holds them, so they live nowhere"

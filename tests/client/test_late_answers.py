@@ -10,7 +10,7 @@ import pytest
 
 from grantflow import AccessToken, App, Granted
 from grantflow.errors import ReauthorizationRequired
-from tests.client.stage import BOB, HOUR, OPS, SYSTEM, WHY, Stage, on_stage
+from tests.client.stage import BOB, DAY, HOUR, OPS, SYSTEM, WHY, Stage, micro, on_stage
 
 
 class Whose:
@@ -63,7 +63,7 @@ async def test_reauthorized_meanwhile_the_late_answer_is_neither_stored_nor_revo
     assert known.tokens(name) == kept, "the late answer is not stored"
     await known.settled()
     (row,) = known.revocations()
-    assert (row["outcome"], row["sealed"], row["next_at"]) == ("shared", None, None)
+    assert (row["outcome"], row["next_at"]) == ("shared", micro(known.clock.now() + DAY)), "it waits"
     assert known.revoked() == [], "the live grant may be the same one upstream"
     known.over()
     assert (await known.engine.access_token(name)).generation == 3
@@ -83,8 +83,10 @@ async def test_uninstalled_meanwhile_the_late_answer_is_given_back(known: Stage)
     assert known.sql("SELECT * FROM grantflow_token_set") == []
 
 
-async def test_disconnected_meanwhile_the_late_answer_is_given_back(known: Stage) -> None:
+@pytest.mark.parametrize("kind", ["Bearer", "DPoP"])
+async def test_disconnected_meanwhile_the_late_answer_is_given_back(known: Stage, kind: str) -> None:
     name = await known.active()
+    known.server.token_type = kind
     task = await renewing(known, name)
     shut = later(known)
     await known.engine.disconnect(name, actor=BOB)

@@ -276,7 +276,7 @@ async def test_a_dead_grant_is_not_brought_back_by_adopting(stage: Stage) -> Non
 
 @pytest.mark.parametrize("actor", [BOB, CAROL, MARIA, Actor.app("crm")])
 async def test_only_the_platform_and_operators_adopt(stage: Stage, actor: Actor) -> None:
-    with stage.refused(PermissionDenied):
+    with stage.on_record(PermissionDenied):
         await adopt(stage, actor=actor)
     assert await adopt(stage, actor=OPS)
 

@@ -176,7 +176,7 @@ async def test_a_short_reason_or_an_unknown_installation_is_refused(stage: Stage
     name = await expired(stage)
     with stage.refused(BadInput):
         await getattr(stage.engine.ops, verb)(name, actor=OPS, reason="short")
-    with stage.refused(NotFound):
+    with stage.on_record(NotFound):
         await getattr(stage.engine.ops, verb)("01941f29-0000-7000-8000-000000000000", actor=OPS, reason=WHY)
 
 
@@ -214,7 +214,7 @@ async def test_a_reminder_tells_whoever_can_act_and_changes_nothing_else(stage: 
 
 async def test_of_a_grant_that_works_nobody_is_reminded(stage: Stage) -> None:
     name = await stage.active()
-    with stage.refused(TransitionRefused, match="nobody has to act"):
+    with stage.on_record(TransitionRefused, match="nobody has to act"):
         await stage.engine.ops.remind(name, actor=OPS, reason=WHY)
 
 

@@ -126,9 +126,77 @@ async def test_a_grant_given_meanwhile_is_not_harmed_by_an_older_revocation(stag
     name = await gone(stage, says(503))
     assert await stage.active() == name
     stage.clock.advance(2 * MINUTE)
-    assert await stage.engine.deliver_revocations() == 1
+    assert await stage.engine.deliver_revocations() == 0
     assert stage.revocations()[0]["outcome"] == "shared"
     assert len(stage.revoked()) == 1, "the first try alone"
+
+
+async def sharing(stage: Stage) -> tuple[str, str]:
+    """Two accounts of one person; the first has left, and its token waits."""
+    first, second = await stage.active("acme"), await stage.active("bolt")
+    await stage.engine.disconnect(first, actor=BOB)
+    await stage.settled()
+    return first, second
+
+
+async def test_a_token_waits_while_another_installation_may_share_its_grant_and_goes_back_after_it(
+    stage: Stage,
+) -> None:
+    _, second = await sharing(stage)
+    for _ in range(20):  # more often than a server that fails is asked
+        stage.clock.advance(DAY)
+        assert await stage.engine.deliver_revocations() == 0
+        (row,) = stage.revocations()
+        assert (row["outcome"], row["tries"], row["done_at"]) == ("shared", 0, None)
+        assert row["next_at"] == micro(stage.clock.now() + DAY)
+        assert stage.revoked() == []
+    await stage.engine.disconnect(second, actor=BOB)
+    await stage.settled()
+    stage.clock.advance(DAY - TICK)
+    assert await stage.engine.deliver_revocations() == 0, "a day has not passed"
+    stage.clock.advance(TICK)
+    assert await stage.engine.deliver_revocations() == 1
+    assert [(row["outcome"], row["tries"], row["sealed"]) for row in stage.revocations()] == [
+        ("revoked", 1, None)
+    ] * 2
+    assert stage.server.alive == {}
+
+
+async def test_what_was_shared_and_then_fails_is_an_open_one_again(stage: Stage) -> None:
+    _, second = await sharing(stage)
+    await stage.engine.disconnect(second, actor=BOB)
+    await stage.settled()
+    stage.answers(503)
+    stage.clock.advance(DAY)
+    assert await stage.engine.deliver_revocations() == 0
+    first = stage.revocations()[0]
+    assert (first["outcome"], first["tries"], first["next_at"]) == (None, 1, micro(stage.clock.now() + 2 * MINUTE))
+    assert (await stage.engine.ops.outbox()).revocations == 1
+
+
+async def test_doctor_tells_what_waits_for_a_shared_grant_and_finds_nothing_wrong_with_it(stage: Stage) -> None:
+    await sharing(stage)
+    stage.clock.advance(HOUR)
+    told = [one for one in await stage.engine.ops.diagnose() if one.check == "revocations"]
+    assert [(one.health, one.says, one.mend) for one in told] == [
+        ("ok", "1 wait while another installation may hold the same grant", None),
+        ("ok", "nothing waits", None),
+    ]
+    waiting = await stage.engine.ops.outbox()
+    assert (waiting.revocations, waiting.oldest_revocation) == (0, None)
+
+
+async def test_after_four_hundred_days_nobody_waits_for_a_shared_grant_any_more(stage: Stage) -> None:
+    await sharing(stage)
+    stage.clock.advance(400 * DAY - TICK)
+    assert await stage.engine.deliver_revocations() == 0
+    assert stage.revocations()[0]["sealed"] is not None
+    stage.clock.advance(DAY)
+    assert await stage.engine.deliver_revocations() == 1
+    (row,) = stage.revocations()
+    assert (row["outcome"], row["sealed"], row["next_at"]) == ("shared", None, None)
+    assert row["done_at"] == micro(stage.clock.now())
+    assert stage.revoked() == []
 
 
 async def test_a_waiting_revocation_outlives_the_engine(stage: Stage) -> None:

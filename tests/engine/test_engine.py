@@ -45,8 +45,13 @@ PEOPLE = People({ANN: ["acme"], BOB: ["acme"]})
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[Engine]:
-    async with throwaway_engine(directory=PEOPLE, clock=ManualClock()) as opened:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def engine(clock: ManualClock) -> AsyncIterator[Engine]:
+    async with throwaway_engine(directory=PEOPLE, clock=clock) as opened:
         await opened.apps.register(sample_app("agent"))
         await opened.apps.install("agent-app", "acme", actor=ANN)
         yield opened
@@ -107,7 +112,9 @@ async def test_a_machine_is_handed_out_detached(engine: Engine, active: str) -> 
     assert (await engine.get(active)).state == "active"
 
 
-async def test_notices_come_at_least_once_and_a_failing_subscriber_gets_them_again(engine: Engine) -> None:
+async def test_notices_come_at_least_once_and_a_failing_subscriber_gets_them_again(
+    engine: Engine, clock: ManualClock
+) -> None:
     heard: list[Notice] = []
     failures = [ValueError("the host's own bug")]
 
@@ -119,6 +126,8 @@ async def test_notices_come_at_least_once_and_a_failing_subscriber_gets_them_aga
     leave = engine.subscribe(subscriber)
     await authorize(engine, "agent-app", "acme", actor=BOB)
     await engine.drain_notices()
+    assert await engine.deliver_notices() == 0, "it waits a second before it is tried again"
+    clock.advance(timedelta(seconds=1))
     other = engine.subscribe(lambda notice: None)
     await engine.drain_notices()
     assert [notice.name for notice in heard] == ["installation.activated"]

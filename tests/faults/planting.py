@@ -61,6 +61,48 @@ CHILDREN: tuple[Edit, ...] = (
 )
 """The rows of an app that was taken off an account stay as they are."""
 
+_ONE_AT_A_TIME = "    return until is not None and now < until <= now + span(core.settings.refresh_lease)"
+LEASE: tuple[Edit, ...] = (
+    (
+        "src/grantflow/_renewal.py",
+        _ONE_AT_A_TIME,
+        "    return until is not None and now > until + span(core.settings.refresh_lease)",
+    ),
+)
+"""Somebody else's lease is not looked at while it runs."""
+GENERATION: tuple[Edit, ...] = (
+    (
+        "src/grantflow/_renewal.py",
+        "ours = tokens is not None and tokens.generation == lease.generation and tokens",
+        "ours = tokens is not None and lease.generation and tokens",
+    ),
+)
+"""An answer is taken for whatever generation is there when it comes."""
+STATE: tuple[Edit, ...] = (
+    (
+        "src/grantflow/_callback.py",
+        '    if attempt.state_used_at is not None:\n        raise BadCallback(why="used")\n',
+        "",
+    ),
+)
+"""`state` is not consumed."""
+LATE: tuple[Edit, ...] = (
+    (
+        "src/grantflow/_renewal.py",
+        "        draft.change.revocations = give_back(core, row, answer, draft.now, lease.identity)\n",
+        "        pass\n",
+    ),
+)
+"""Tokens that come too late are dropped, and live on upstream."""
+MARKER: tuple[Edit, ...] = (
+    (
+        "src/grantflow/_renewal.py",
+        "        tokens.refresh_at = tokens.access_expires_at if access_works else now\n",
+        "        tokens.refresh_at = None\n",
+    ),
+)
+"""A renewal that was not answered is never asked for again."""
+
 
 def planted(folder: Path, *edits: Edit) -> dict[str, str]:
     """An environment whose grantflow, a copy below `folder`, carries defects."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import shutil
 import sqlite3
@@ -18,13 +19,18 @@ from typing import Any
 from grantflow._ids import hashed
 from grantflow.testing import ManualClock
 from tests.faults import oracle
+from tests.faults.foreign_scenarios import FOREIGN
 from tests.faults.scenarios import SCENARIOS, people
-from tests.faults.schedules import Player, World, schedule_of, without_stale_writers
+from tests.faults.schedules import Player, World, schedule_of, with_a_server, without_stale_writers
+from tests.faults.upstream import StrictServer
 from tests.faults.verbs import KEY
 
 INTEGRITY_EVERY = 25
 OVER = timedelta(minutes=11)
+ALL = SCENARIOS | FOREIGN
 EVENTS = ("select_account", "agree", "cancel", "refuse", "exchange_ok", "suspend", "unsuspend", "force")
+FOREIGN_EVENTS = ("cancel", "exchange_ok", "disconnect", "force")
+"""The others happen by themselves where a callback comes back."""
 
 
 @dataclass
@@ -44,16 +50,17 @@ class Table:
     """One scenario on one folder: prepared once, then played with many seeds."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        self.name, self.folder, self.scenario = name, folder, SCENARIOS[name]
+        self.name, self.folder, self.scenario = name, folder, ALL[name]
         self.template = folder / f"{name}.template"
         self.known: dict[str, Any] = {}
         self.start = ManualClock().now()
+        self.server: StrictServer | None = None
         self.charts = oracle.charts()
         self.before: Counter[str] = Counter()
 
     async def prepare(self) -> None:
         """Make the database every schedule starts from."""
-        self.known, self.start = await self.scenario.prepare(self.template)
+        self.known, self.start, self.server = await self.scenario.prepare(self.template)
         with sqlite3.connect(self.template) as conn:
             self.before = _recorded(conn)
         conn.close()
@@ -67,6 +74,8 @@ class Table:
         world = schedule_of(f"{self.name}/{seed}", file, self.known, people(), self.start)
         if not self.scenario.stale:
             without_stale_writers(world)
+        if self.server is not None:
+            with_a_server(world, copy.deepcopy(self.server), self.scenario.odds)
         players = [Player(world, name, script) for name, script in self.scenario.scripts.items()]
         try:
             for player in players:
@@ -75,7 +84,9 @@ class Table:
             await world.turns.drive(len(players))
             await asyncio.gather(*tasks)
             await self._heal(world)
-            self._judge(world, integrity=seed % INTEGRITY_EVERY == 0)
+            await self._judge(world, integrity=seed % INTEGRITY_EVERY == 0)
+            if world.upstream is not None:
+                await world.upstream.leave(world.engine(world.stores[-1]))
         finally:
             for store in world.stores:
                 await store.close()
@@ -94,6 +105,8 @@ class Table:
             left = await store.due(engine._core.now(), 10)
             if left:
                 world.broken.append(f"liveness: {len(left)} rows are still {what} after two sweeps")
+        if world.upstream is not None:
+            await world.upstream.heal(engine)
         counts = (await engine.counts()).by_state
         still = {state: n for state, n in counts.items() if n and self._waits(state)}
         if still:
@@ -103,12 +116,14 @@ class Table:
         info = self.charts["agent"].states.get(state)
         return info is not None and info.waits_for_attempt
 
-    def _judge(self, world: World, *, integrity: bool) -> None:
+    async def _judge(self, world: World, *, integrity: bool) -> None:
         conn = sqlite3.connect(f"file:{world.file}?mode=ro", uri=True)
         try:
             world.broken += oracle.wrong(conn, self.charts, integrity=integrity)
             recorded = _recorded(conn) - self.before
-            for event in EVENTS:
+            if world.upstream is not None:
+                await world.upstream.judge(world.engine(world.stores[-1]), conn)
+            for event in EVENTS if world.upstream is None else FOREIGN_EVENTS:
                 least, most = world.acked[event], world.acked[event] + world.unknown[event]
                 if not least <= recorded[event] <= most:
                     world.broken.append(
@@ -162,7 +177,9 @@ async def played(name: str, seeds: range, folder: Path, *, first: bool) -> Playe
         told.turns += world.turns.number
         told.acked += world.acked
         told.heard += world.heard
-        told.faults.update(line.rsplit(" ", 1)[-1] for line in world.turns.trace if line.endswith((" lost", " dead")))
+        told.faults.update(
+            line.rsplit(" ", 1)[-1] for line in world.turns.trace if line.endswith((" lost", " dead", " late"))
+        )
         told.faults["clock"] += sum(line.startswith("time jumps") for line in world.turns.trace)
         if world.broken:
             told.broken += [f"{name} {seed}: {why}" for why in dict.fromkeys(world.broken)]

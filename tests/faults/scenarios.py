@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from grantflow import Actor, Attempt, ClientCredentials, Engine, new_pkce
+from grantflow import Actor, Attempt, ClientCredentials, Engine, KeyRing, new_pkce
 from grantflow.testing import SECRET, ManualClock, People, authorize, sample_app
+from tests.faults.foreign import KEYS
 from tests.faults.schedules import SETTINGS, Player, Step
+from tests.faults.upstream import StrictServer
 from tests.faults.verbs import BOB, KEY, MARIA, OPERATOR, PLATFORM, REASON, YEAR
 
 ACME = "acme"
@@ -192,12 +194,23 @@ class Scenario:
     scripts: dict[str, list[Step]]
     stale: bool = True
     """Off where a renewal, which has no version of its own, takes part."""
+    server: Callable[[], StrictServer] | None = None
+    """Client mode: the world outside."""
+    odds: dict[str, float] = field(default_factory=dict)
+    """Of what the scenario is about: `late` and `unanswered` answers, `crash`, unheard `commits`."""
 
-    async def prepare(self, file: Path) -> tuple[Known, datetime]:
-        """Make the database; returns what everybody knows and when it starts."""
-        clock = ManualClock()
-        async with Engine.open(f"sqlite:///{file}", clock=clock, directory=people(), settings=SETTINGS) as engine:
-            return await self.setting(engine, clock), clock.now()
+    async def prepare(self, file: Path) -> tuple[Known, datetime, StrictServer | None]:
+        """Make the database; returns what everybody knows, when it starts and the server as it is then."""
+        clock, server = ManualClock(), None if self.server is None else self.server()
+        async with Engine.open(
+            f"sqlite:///{file}",
+            clock=clock,
+            directory=people(),
+            settings=SETTINGS,
+            keys=KeyRing.parse(KEYS),
+            http=server,
+        ) as engine:
+            return await self.setting(engine, clock), clock.now(), server
 
 
 SCENARIOS: dict[str, Scenario] = {

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from grantflow import ClientCredentials, Engine, Returned, Sent, Settings, SweepReport, Tokens
+from grantflow import ClientCredentials, Completed, Engine, Returned, Sent, Settings, SweepReport, Tokens
 from grantflow._core import Core
 from grantflow._keys import KeyRing
 from grantflow._notices import Courier
@@ -26,6 +26,7 @@ from grantflow._store.sqlite import SqliteStore
 from grantflow.errors import DatabaseError, GrantflowError, InvalidGrant
 from grantflow.testing import SECRET, ManualClock, People
 from grantflow_machines import CHARTS, Instant
+from tests.faults.upstream import StrictServer, Upstream
 
 T = TypeVar("T")
 SETTINGS = Settings(synchronous="NORMAL", chunk_budget=timedelta(seconds=60), max_conflicts=12)
@@ -86,6 +87,8 @@ class Turns:
         self.healed = False
         self.latest = clock.now()
         self.trace: list[str] = []
+        self.acted: dict[str, datetime] = {}
+        """When each player last began a transaction."""
         self.quiet = asyncio.Event()
 
     async def wait(self, player: str, what: str) -> str:
@@ -171,6 +174,8 @@ class Shuffled:
 
     async def _turned(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         await self.turns.wait(self.player, name)
+        if name == "transact":
+            self.turns.acted[self.player] = self.turns.clock.now()
         try:
             result = await call()
         except GrantflowError:
@@ -212,6 +217,7 @@ class World:
     replayed: set[str] = field(default_factory=set)
     sweeps: dict[str, int] = field(default_factory=dict)
     removed: int = 0
+    upstream: Upstream | None = None
 
     async def store(self) -> SqliteStore:
         """One more process that opens the file."""
@@ -220,10 +226,15 @@ class World:
         self.stores.append(made)
         return made
 
-    def engine(self, store: Store) -> Engine:
-        """An engine over a store that is open already."""
-        core = Core(store, self.clock, SETTINGS, KeyRing(), dict(CHARTS), directory=self.people)
-        return Engine(core, Courier(core))
+    def engine(self, store: Store, player: str = "") -> Engine:
+        """An engine over a store that is open already; what it would do unasked is a step of somebody's script."""
+        ring = KeyRing() if self.upstream is None else self.upstream.ring
+        core = Core(store, self.clock, SETTINGS, ring, dict(CHARTS), directory=self.people, chance=lambda: 0.5)
+        engine = Engine(core, Courier(core))
+        if self.upstream is not None:
+            core.carrier = self.upstream.carrier(player)
+            core.after_commit.remove(engine._postman.committed)
+        return engine
 
     def client(self) -> ClientCredentials:
         """The app, as it proves itself."""
@@ -248,7 +259,7 @@ class Player:
 
     def _sits_at(self, store: SqliteStore) -> None:
         shuffled: Any = Shuffled(store, self.world.turns, self.name)
-        self.engine = self.world.engine(shuffled)
+        self.engine = self.world.engine(shuffled, self.name)
 
     async def run(self) -> None:
         """Play the script to its end; a crash drops everything and goes on at the same step with a new engine."""
@@ -280,11 +291,15 @@ class Player:
     async def _once(self, what: str, call: Callable[[Engine], Awaitable[T]], of: str) -> T | None:
         world = self.world
         had_it = world.successes[of] if of else 0
+        if world.upstream is not None:
+            world.upstream.given.pop(self.name, None)
         try:
             result = await call(self.engine)
         except (Crashed, LostAnswer) as error:
             world.unknown[what] += 1
             if isinstance(error, Crashed):
+                if world.upstream is not None:
+                    world.upstream.crashed(self.name)
                 raise
             return None
         except GrantflowError as error:
@@ -317,6 +332,9 @@ class Player:
                     world.broken.append(f"{what}: two successes for one secret")
             case SweepReport():
                 world.sweeps[result.run_id] = result.moved
+            case Completed() if result.outcome != "completed" or result.already:
+                world.heard[f"{result.outcome}{' already' * result.already}"] += 1
+                return
             case Returned(code=code) if code is not None:
                 self.hand["code"] = code.value
         world.acked[what] += 1
@@ -333,3 +351,14 @@ def schedule_of(seed: str, file: Path, known: dict[str, Any], people: People, st
 def without_stale_writers(world: World) -> None:
     """For verbs that write under the same version: a renewal is not a transition."""
     world.turns.dice = replace(world.turns.dice, stale=False)
+
+
+def with_a_server(world: World, server: StrictServer, odds: dict[str, float]) -> None:
+    """Client mode: the world outside, and the faults a scenario is about, in those schedules that have any."""
+    chance, turns, dice = random.Random(f"{world.seed}/odds"), world.turns, world.turns.dice
+    faulty = chance.random() < 0.75
+    odds = {name: odds.get(name, 0.0) * faulty for name in ("late", "unanswered", "crash", "commits")}
+    crash_at = chance.randrange(4, 40) if chance.random() < odds["crash"] else dice.crash_at
+    # Two writes at one instant are decided by threads, and a schedule must be the same again.
+    turns.dice = replace(dice, pairs=0.0, crash_at=crash_at, lost=max(dice.lost, odds["commits"]))
+    world.upstream = Upstream(world.seed, server, turns, odds["late"], odds["unanswered"], world.broken)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.faults.playing import many, one
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.foreign_scenarios import FOREIGN
+from tests.faults.playing import ALL, many, one
 
 INTERLEAVE = Path(__file__).with_name("interleave.py")
 FEW, MANY = 40, 2_000
@@ -28,13 +29,13 @@ def judged(name: str, seeds: range, capsys: pytest.CaptureFixture[str]) -> None:
         sys.stdout.write(f"[{name}: {told.schedules} schedules, {rate:.0f}/s, {dict(told.faults)}]")
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALL)
 def test_no_order_breaks_a_promise(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     judged(name, range(FEW), capsys)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALL)
 def test_no_order_of_thousands_breaks_a_promise(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     judged(name, range(FEW, FEW + MANY), capsys)
 
@@ -44,6 +45,26 @@ def test_the_lot_is_rich_enough() -> None:
     assert {"lost", "dead", "clock"} <= set(told.faults)
     assert min(told.faults.values()) >= RARE * 60
     assert told.heard["TransitionRefused"] > 0
+
+
+def test_the_lot_of_client_mode_is_rich_enough() -> None:
+    faults, heard, acked = Counter[str](), Counter[str](), Counter[str]()
+    for name in FOREIGN:
+        told = many(name, range(25))
+        faults, heard, acked = faults + told.faults, heard + told.heard, acked + told.acked
+    for fault in ("lost", "dead", "clock", "late"):
+        assert faults[fault] >= RARE * 25 * len(FOREIGN), fault
+    assert {"BadCallback", "ReauthorizationRequired", "cancelled", "expired", "superseded"} <= set(heard)
+    for verb in ("exchange_ok", "cancel", "access_token", "disconnect", "app_uninstall", "force"):
+        assert acked[verb] >= 5, f"{verb} hardly ever comes first"
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_seed_of_client_mode_is_the_same_schedule_again(name: str) -> None:
+    for seed in range(5):
+        first, second = one(name, seed), one(name, seed)
+        assert first.turns.trace == second.turns.trace
+        assert (first.acked, first.heard) == (second.acked, second.heard)
 
 
 @pytest.mark.parametrize("seed", [3, 17, 23])

@@ -22,6 +22,7 @@ READS = {
     "engine": {
         *("attempts", "can_use", "count", "counts", "drain_notices", "explain", "find", "form", "get", "guidance"),
         *("history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open", "subscribe"),
+        *("next_renewal", "next_warning"),
         "disconnect",  # a word for `send`, which is in the table
     },
     "ledger": {
@@ -30,6 +31,7 @@ READS = {
     },
     "ops": {
         *("actions", "check_database", "preview_sweep", "job", "jobs", "job_items"),
+        *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused"),
         "apply",  # the second half of `force`
     },
     "apps": {"get", "held", "list", "on_account"},

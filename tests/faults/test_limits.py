@@ -140,4 +140,4 @@ async def test_a_release_that_cannot_be_recorded_releases_nothing(folder: Path, 
         await stand.on_writer(lambda conn: conn.execute("PRAGMA query_only=ON"))
         with pytest.raises(DatabaseReadOnly):
             await stand.call()
-        assert stand.engine._brake.released == set()
+        assert await stand.engine._core.store.controls() == []

@@ -63,8 +63,24 @@ def test_stale_writers_are_refused_and_an_unguarded_update_is_found(folder: Path
         (planting.DUE, "expiry", 300),
         (planting.KEY, "suspension", 300),
         (planting.CHILDREN, "removal", 100),
+        (planting.LEASE, "token-at-expiry", 50),
+        (planting.GENERATION, "answers-lost", 200),
+        (planting.STATE, "callbacks", 50),
+        (planting.LATE, "leaving", 200),
+        (planting.MARKER, "answers-lost", 400),
     ],
-    ids=["no version guard", "no look at the outcome", "a sweep that believes its list", "keys", "children"],
+    ids=[
+        "no version guard",
+        "no look at the outcome",
+        "a sweep that believes its list",
+        "keys",
+        "children",
+        "no look at the lease",
+        "generations are not compared",
+        "a state is used twice",
+        "late tokens are dropped",
+        "an unanswered renewal is forgotten",
+    ],
 )
 def test_a_planted_race_is_found_and_its_replay_shows_it_again(
     folder: Path, edits: tuple[Edit, ...], scenario: str, within: int, capsys: pytest.CaptureFixture[str]

@@ -21,9 +21,11 @@ from grantflow import (
     ClientCredentials,
     ConsentForm,
     Engine,
+    Forgotten,
     Installation,
     Job,
     JobsReport,
+    Notice,
     Plan,
     Returned,
     Sent,
@@ -137,6 +139,29 @@ async def _deliver(engine: Engine, _: Prepared) -> object:
     return None
 
 
+async def _fail_to_deliver(engine: Engine, _: Prepared) -> object:
+    def broken(notice: Notice) -> None:
+        raise ValueError(notice.name)
+
+    engine.subscribe(broken)
+    await engine.drain_notices()
+    return None
+
+
+async def _beat(engine: Engine, _: Prepared) -> object:
+    await engine.beat("scheduler")
+    await engine.stop_beating()
+    return None
+
+
+async def _look(engine: Engine, _: Prepared) -> object:
+    forecast = await engine.ops.forecast(lifetime=YEAR)
+    await engine.next_warning()
+    await engine.next_renewal()
+    seen = await engine.ops.heartbeats(), await engine.ops.paused(), await engine.ops.dead_notices()
+    return [str(forecast.total), len(await engine.ops.broken_promises()), *map(str, seen)]
+
+
 async def _preview(engine: Engine, known: Prepared) -> object:
     return await engine.ops.preview_force(known["ids"][0], to="unauthorized", actor=OPERATOR, reason=REASON)
 
@@ -222,10 +247,9 @@ VERBS: dict[str, Verb] = {
     "cancel_loose": Verb(lambda e, k: e.cancel(k["loose"][0], actor=BOB), again=(TransitionRefused,)),
     "refuse": Verb(lambda e, k: e.refuse(k["form"], actor=BOB), again=(TransitionRefused,)),
     "cancel_attempt": Verb(
-        lambda e, k: e.ops.cancel_attempt(k["beside"], actor=OPERATOR, reason=REASON),
-        several=True,
-        again=(TransitionRefused,),
+        lambda e, k: e.ops.cancel_attempt(k["beside"], actor=OPERATOR, reason=REASON), again=(TransitionRefused,)
     ),
+    "admit": Verb(lambda e, k: _refused(e.ops.admit("register", KEY, actor=BOB)), adds=True),
     "install": Verb(lambda e, k: e.install(EXTERNAL, account="account-3", actor=UMA), several=True),
     "install_by_admin": Verb(
         lambda e, k: e.install(KEY, account="account-8", actor=MARIA, subject=BOB), several=True, adds=True
@@ -260,6 +284,38 @@ VERBS: dict[str, Verb] = {
         again=(TransitionRefused,),
     ),
     "notices": Verb(_deliver, several=True),
+    "notices_failing": Verb(_fail_to_deliver, several=True),
+    "retry_notices": Verb(
+        lambda e, k: e.ops.retry_notices(actor=OPERATOR, reason=REASON),
+        damage="UPDATE grantflow_outbox SET dead_at = 1 WHERE pk <= (SELECT pk FROM grantflow_installation "
+        "WHERE public_id = ?)",
+        several=True,
+        adds=True,
+    ),
+    "pause": Verb(lambda e, k: e.ops.pause(actor=OPERATOR, reason=REASON), adds=True),
+    "resume": Verb(
+        lambda e, k: e.ops.resume(actor=OPERATOR, reason=REASON),
+        damage="INSERT INTO grantflow_control SELECT 'paused', 0, public_id, '', '' FROM grantflow_installation "
+        "WHERE public_id = ?",
+        again=(TransitionRefused,),
+        adds=True,
+    ),
+    "reconcile_counts": Verb(
+        lambda e, k: e.ops.reconcile_counts(actor=OPERATOR, reason=REASON),
+        damage="UPDATE grantflow_count SET n = n + 1 WHERE app_pk = (SELECT app_pk FROM grantflow_installation "
+        "WHERE public_id = ?)",
+        several=True,
+        adds=True,
+    ),
+    "warn_due": Verb(lambda e, k: e.warn_due(), later=timedelta(days=352), several=True),
+    "forget": Verb(
+        lambda e, k: e.forget(),
+        damage="UPDATE grantflow_installation SET ended_at = 1 WHERE public_id = ?",
+        later=timedelta(days=352),
+        several=True,
+    ),
+    "beat": Verb(_beat, several=True, adds=True),
+    "looks": Verb(_look, writes=False),
     "complete": Verb(
         lambda e, k: e.complete(k["query"], cookies=k["cookies"]), several=True, again=(BadCallback,), adds=True
     ),
@@ -334,11 +390,14 @@ PUBLIC_WRITES = {
         *("authorize", "reauthorize", "window", "select_account", "agree", "cancel", "refuse", "install", "send"),
         *("suspend", "unsuspend", "uninstall", "sweep", "run_jobs"),
         *("complete", "access_token", "report", "renew_due", "adopt", "deliver_revocations"),
+        *("warn_due", "forget", "beat", "stop_beating", "deliver_notices"),
     },
     "ledger": {"redeem", "renew", "revoke"},
     "ops": {
         *("preview_bulk", "start_bulk", "pause_job", "resume_job", "cancel_job", "retry_job"),
         *("force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair", "probe", "rotate_keys"),
+        *("pause", "resume", "retry_notices", "reconcile_counts"),
+        "admit",
     },
     "apps": {
         *("register", "install", "uninstall", "upgrade", "set_available", "suspend", "unsuspend", "hold", "release"),
@@ -371,6 +430,8 @@ def said(result: object) -> object:
             return [move.target for move in result.moves]
         case SweepReport():
             return [result.moved, result.attempts_closed, result.quarantined]
+        case Forgotten():
+            return [result.tokens, result.attempts]
         case Attempt():
             return [result.kind, result.outcome]
         case Window():
@@ -383,9 +444,7 @@ def said(result: object) -> object:
             return [result.stored_state, result.version, result.suspension is not None]
         case AppAccount():
             return [result.version, result.available, result.installed, result.suspension is not None]
-        case Job():
-            return [result.state.value, result.total, result.applied]
-        case JobsReport():
+        case Job() | JobsReport():
             return result.applied
         case App():
             return [result.key, result.kind.value if isinstance(result.kind, AppKind) else result.kind]

@@ -79,7 +79,7 @@ EXCHANGE: Mapping[str, Exchange] = {
     "answer after the timeout": failed("no_answer", "no_answer", "ok"),
     "200 without a token": failed("transient", "transient", "ok"),
     "200 with an error": failed("dead", "invalid_grant", "ok"),
-    "another type of token": failed("refused", "unsupported_token_type", "ok"),
+    "another type of token": failed("misconfigured", "token-type", "ok", incident="token-type"),
     "fewer scopes": stored(),
     "no refresh token": stored(),
     "interaction required": failed("interaction", "interaction_required", "ok"),
@@ -103,9 +103,9 @@ def later(brought: str, why: str) -> Refresh:
     return Refresh((brought, brought), "later", why, "TokenUnavailable", "active")
 
 
-def lost(brought: str = "no_answer", why: str = "no_answer", reason: str = "rotation-lost") -> Refresh:
+def lost(brought: str = "no_answer", why: str = "no_answer") -> Refresh:
     """The server has rotated, and only it knows the new token."""
-    return Refresh((brought, "dead"), "later", why, "ReauthorizationRequired", "refresh-expired", reason)
+    return Refresh((brought, "dead"), "later", why, "ReauthorizationRequired", "refresh-expired", "rotation-lost")
 
 
 REFRESH: Mapping[str, Refresh] = {
@@ -131,7 +131,7 @@ REFRESH: Mapping[str, Refresh] = {
     "answer after the timeout": lost(),
     "200 without a token": lost("transient", "http-200"),
     "200 with an error": dead(),
-    "another type of token": lost("refused", "unsupported_token_type", reason="unknown"),
+    "another type of token": Refresh(("misconfigured", "ok"), "held", "token-type", "2", "active"),
     "fewer scopes": renewed(),
     "no refresh token": renewed(),
     "interaction required": dead("interaction-required", brought="interaction", why="interaction_required"),

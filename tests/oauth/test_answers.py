@@ -192,9 +192,11 @@ def test_bearer_is_written_in_any_case(kind: str | None) -> None:
 @pytest.mark.parametrize("kind", ["mac", "DPoP", "N_A", "bearer ", 7, ["bearer"]])
 def test_a_token_of_an_unknown_type_is_not_used_rfc_6749_7_1(kind: object) -> None:
     found = read(TOKEN | {"token_type": kind})
-    assert (found.answer, found.error) == (AnswerClass.REFUSED, "unsupported_token_type")
+    assert (found.answer, found.error) == (AnswerClass.MISCONFIGURED, "token-type")
     assert found.token_type == (kind if isinstance(kind, str) else "")
-    assert found.access_token is None
+    assert held(found)[:2] == ["at", None], "to be given back"
+    assert held(read(TOKEN | {"token_type": kind, "refresh_token": "rt"}))[:2] == ["at", "rt"], "to renew with"
+    assert held(read(TOKEN | {"token_type": kind, "refresh_token": "\n"}))[:2] == ["at", None]
 
 
 @pytest.mark.parametrize(

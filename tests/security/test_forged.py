@@ -183,6 +183,15 @@ async def test_nobody_is_sent_to_an_address_that_is_not_registered(two: Two, uri
     assert checksum(two.path) == before
 
 
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:8081/cb", "http://127.0.0.1/cb", "http://localhost:8080/cb"])
+async def test_on_loopback_another_port_is_another_address(tmp_path: Path, uri: str) -> None:
+    async with on_stage(tmp_path) as stage:
+        await stage.put(sample_app("external", "native", redirect_uris=("http://127.0.0.1:8080/cb",)))
+        with stage.refused(InvalidRequest):
+            await stage.open("native", UMA, redirect_uri=uri)
+        assert await stage.open("native", UMA, redirect_uri="http://127.0.0.1:8080/cb")
+
+
 async def test_the_address_of_a_refusal_is_the_registered_one_too(tmp_path: Path) -> None:
     async with on_stage(tmp_path) as stage:
         attempt = await stage.open("external-app", UMA, state=f"{EVIL}/?x=\r\nLocation: {EVIL}")

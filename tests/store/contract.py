@@ -115,7 +115,7 @@ class StoreContract:
         assert (row.state, row.version) == ("second", 2)
         assert [step.version for step in await store.history(row.pk, 9, None)] == [2, 1]
         assert await store.actions(9, None) == []
-        assert await store.pending_notices(9) == []
+        assert await store.pending_notices(NOW, 9) == []
         assert (await store.apps())[0].revision == 1
         assert await store.counts() == [("crm", "second", 1)]
 
@@ -179,7 +179,7 @@ class StoreContract:
         )
         assert [type(one) for one in done] == [Change, Conflict, Boom] * 3
         assert await store.counts() == [("crm", "active", 6), ("crm", "second", 3)]
-        assert [name for _, name, _, _ in await store.pending_notices(9)] == ["i0", "i3", "i6"]
+        assert [one.installation for one in await store.pending_notices(NOW, 9)] == ["i0", "i3", "i6"]
 
     async def test_counters_are_exact_whatever_happens(self, store: Store) -> None:
         chance = random.Random(7)
@@ -216,7 +216,7 @@ class SweepContract:
         assert [change.installation.pk for change in done.changes if change.installation] == pks[:2]
         assert (done.skipped, done.quarantined, list(done.left)) == (3, 0, [])
         assert await store.counts() == [("crm", "active", 2), ("crm", "over", 2)]
-        assert len(await store.pending_notices(9)) == 2
+        assert len(await store.pending_notices(NOW, 9)) == 2
         assert await store.due(NOW + DAY, 9) == [(pks[2], app.pk), (pks[3], app.pk)]
 
     async def test_the_budget_ends_a_chunk_but_one_row_is_always_taken(self, store: Store) -> None:
@@ -350,10 +350,10 @@ class ReadingContract:
         for name in ("i1", "i2"):
             await new_installation(store, app, name)
             await store.transact(Load(installation=name), moving("over", event=f"{name}-moved", notice=True))
-        pending = await store.pending_notices(9)
-        assert [(name, row.name) for _, name, _, row in pending] == [("i1", "i1-moved"), ("i2", "i2-moved")]
-        await store.settle_notices([pending[0][0]], NOW)
-        assert [name for _, name, _, _ in await store.pending_notices(9)] == ["i2"]
+        pending = await store.pending_notices(NOW, 9)
+        assert [(one.installation, one.row.name) for one in pending] == [("i1", "i1-moved"), ("i2", "i2-moved")]
+        await store.settle_notices([pending[0].pk], [], NOW)
+        assert [one.installation for one in await store.pending_notices(NOW, 9)] == ["i2"]
 
     async def test_actions_come_newest_first_below_a_key(self, store: Store) -> None:
         rows = [ActionRow(NOW, "op", True, verb, "t", "because", 3, "applied", "") for verb in "abc"]

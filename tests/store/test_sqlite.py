@@ -50,7 +50,10 @@ async def test_the_writing_connection_survives_a_power_loss_by_default(store: Sq
     assert await writing(store, "PRAGMA synchronous") == [(2,)]
     assert await writing(store, "PRAGMA journal_mode") == [("wal",)]
     assert await writing(store, "PRAGMA foreign_keys") == [(1,)]
-    assert store.pragmas() == {"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"}
+    told = store.pragmas()
+    assert (told["journal_mode"], told["synchronous"], told["foreign_keys"]) == ("wal", "2", "1")
+    assert told["sqlite"] == sqlite3.sqlite_version
+    assert told["lock_file"] == ("grants.db.lock" if needs_lock() else "not needed")
 
 
 async def test_a_cheaper_setting_is_explicit(tmp_path: Path) -> None:
@@ -102,6 +105,8 @@ PAIRS: list[tuple[type, type[_tables.Base], bool]] = [
     (_rows.QuarantineRow, _tables.Quarantine, True),
     (_job_rows.JobRow, _tables.Job, True),
     (_job_rows.JobItemRow, _tables.JobItem, True),
+    (_rows.ControlRow, _tables.Control, True),
+    (_rows.BeatRow, _tables.Beat, True),
 ]
 
 
@@ -162,10 +167,12 @@ async def test_counts_never_read_installations(store: SqliteStore) -> None:
 
 @pytest.mark.parametrize(
     ("text", "values"),
-    [(sql.OVERDUE, (NOW, 9)), (sql.DUE, (NOW, 9)), (sql.NEXT_DUE, (NOW,))],
+    [(sql.OVERDUE, (NOW, 9)), (sql.DUE, (NOW, "[]", 9)), (sql.NEXT_DUE, (NOW,))],
     ids=["overdue", "due", "next"],
 )
-async def test_the_due_look_up_reads_its_index_alone(store: SqliteStore, text: str, values: tuple[int, ...]) -> None:
+async def test_the_due_look_up_reads_its_index_alone(
+    store: SqliteStore, text: str, values: tuple[int | str, ...]
+) -> None:
     plan = await store._rows(f"EXPLAIN QUERY PLAN {text}", *values)
     found = [step[3] for step in plan if "grantflow_installation" in step[3]]
     assert found

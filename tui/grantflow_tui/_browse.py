@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from grantflow.errors import FilterSyntaxError, GrantflowError
 from grantflow_tui import _window
 from grantflow_tui._base import BAD, ConsoleScreen, said
+from grantflow_tui._field import Field
 from grantflow_tui._list import InstallationList
 from grantflow_tui._text import clean
 
@@ -32,7 +33,7 @@ def counted(matches: Matches) -> str:
     return f"{matches.count:,} match" if matches.exact else f"≥{_EXACT_BELOW - 1:,} match"
 
 
-class FilterInput(Input):
+class FilterInput(Field):
     """The filter line; esc gives the keyboard back to the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "screen.leave_filter", show=False)]

@@ -18,8 +18,9 @@ from grantflow.errors import GrantflowError, PlanOutdated
 from grantflow_machines import Actor
 from grantflow_tui._base import BAD, DIM, TITLE, said
 from grantflow_tui._chart import forceable
+from grantflow_tui._field import Field
 from grantflow_tui._look import Look
-from grantflow_tui._text import clean, short_id
+from grantflow_tui._text import clean, named, short_id
 
 if TYPE_CHECKING:
     from grantflow import Definition, Engine, Installation, Plan
@@ -77,16 +78,16 @@ class ForceDialog(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Targets, plan, reason, account, and the way out."""
         seen = self.seen
-        title = f"Force {short_id(seen.id, 18)} · {clean(seen.app)} · {clean(seen.account)} · version {seen.version}"
+        title = f"Force {short_id(seen.id, 18)} · {clean(seen.app)} · {named(seen.account)} · version {seen.version}"
         with Vertical(id="box"):
             yield Static(Text(title, style=TITLE), markup=False)
             yield OptionList(*self._options(), id="targets", markup=False, compact=True)
             with VerticalScroll(id="planned", can_focus=False):
                 yield Static("", id="plan", markup=False)
             yield Static(f"Reason, at least {MIN_REASON} characters; enter makes the plan", markup=False)
-            yield Input(id="reason", compact=True, max_length=500)
-            yield Static(Text(f"Type the account to confirm: {clean(seen.account)}"), markup=False)
-            yield Input(id="account", compact=True)
+            yield Field(id="reason", compact=True, max_length=500)
+            yield Static(Text(f"Type the account to confirm: {named(seen.account)}"), markup=False)
+            yield Field(id="account", compact=True)
             yield Static("", id="say", markup=False)
             with Horizontal(id="ends"):
                 yield Button("Cancel", id="cancel", compact=True)
@@ -144,7 +145,7 @@ class ForceDialog(ModalScreen[str | None]):
             return f"the reason has {len(self.reason)} of {MIN_REASON} characters"
         if self.plan is None:
             return "no plan yet: enter in the reason makes it"
-        if self.query_one("#account", Input).value.strip() != clean(self.seen.account).strip():
+        if self.query_one("#account", Input).value.strip() != named(self.seen.account):
             return "the account is not typed yet"
         return None
 

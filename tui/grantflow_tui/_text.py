@@ -11,17 +11,19 @@ MAX_SHOWN = 300
 _DROPPED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
 _BREAKS = frozenset(("Zl", "Zp"))
 _MAX_MARKS = 2
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols that are drawn as nothing."""
 
 
-def clean(text: object) -> str:
-    r"""Text from outside as it may stand on a screen: one line, no control, bidi or zero-width characters.
+def inert(text: str) -> str:
+    r"""One line without control, bidi and zero-width characters, as long as it came.
 
-    >>> clean("a\x1b[31mb\n\u202ec")
+    >>> inert("a\x1b[31mb\n\u202ec")
     'a[31mb c'
     """
     out: list[str] = []
     marks = 0
-    for char in str(text)[: MAX_SHOWN * 4]:
+    for char in text:
         kind = unicodedata.category(char)
         if char in "\t\n\r\v\f" or kind in _BREAKS:
             out.append(" ")
@@ -31,7 +33,33 @@ def clean(text: object) -> str:
             marks = marks + 1 if kind.startswith("M") else 0
             if marks <= _MAX_MARKS:
                 out.append(char)
-    return "".join(out)[:MAX_SHOWN]
+    return "".join(out)
+
+
+def clean(text: object) -> str:
+    r"""Text from outside as it may stand on a screen; one of invisible characters alone shows their escapes.
+
+    >>> clean("a\x1b[31mb\n\u202ec"), clean("\u200b\u2060")
+    ('a[31mb c', '\\u200b\\u2060')
+    """
+    whole = str(text)[: MAX_SHOWN * 4]
+    shown = inert(whole)
+    if whole.strip() and not any(_visible(char) for char in shown):
+        shown = whole.strip().encode("unicode_escape").decode("ascii")
+    return shown[:MAX_SHOWN]
+
+
+def named(text: object) -> str:
+    """A name to be typed by hand, never empty: where there is none, the quotes around nothing.
+
+    >>> named(" acme "), named("")
+    ('acme', "''")
+    """
+    return clean(text).strip() or "''"
+
+
+def _visible(char: str) -> bool:
+    return unicodedata.category(char)[0] not in "CMZ" and char not in _BLANK
 
 
 def cell(text: object, width: int, *, right: bool = False, dots: str = "…") -> str:

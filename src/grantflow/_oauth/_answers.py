@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -22,6 +22,12 @@ _TOKEN = re.compile(r"[\x20-\x7e]{1,65536}")  # RFC 6749 appendix A.12, A.17
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+
+
+TOKEN_TYPE = "token-type"  # noqa: S105 - a word, no secret
+"""Our word for a token of a type that is not understood, and so must not be used (RFC 6749 §7.1)."""
+MALFORMED = "malformed_token"
+"""Our word for a token that cannot be one; whether the server spent the one before, nobody knows."""
 
 
 class AnswerClass(StrEnum):
@@ -60,7 +66,10 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAnswer:
-    """One answer of a token endpoint (RFC 6749 §5); tokens are there only when it is OK."""
+    """One answer of a token endpoint (RFC 6749 §5); tokens are there when it is OK.
+
+    Where their type alone is wrong they are there too: to be given back, or to renew with, never to be used.
+    """
 
     answer: AnswerClass
     error: str | None = None
@@ -104,9 +113,13 @@ def read_token_answer(response: HttpResponse, now: int) -> TokenAnswer:
         return failed(AnswerClass.TRANSIENT, None)
     kind = found.get("token_type") or ""
     if not isinstance(kind, str) or kind.lower() not in {"", "bearer"}:  # RFC 6749 §7.1
-        return failed(AnswerClass.REFUSED, "unsupported_token_type", _printable(kind))
+        return replace(
+            failed(AnswerClass.MISCONFIGURED, TOKEN_TYPE, _printable(kind)),
+            access_token=Secret(access) if _readable(access) else None,
+            refresh_token=Secret(refresh) if _readable(refresh) else None,
+        )
     if not _TOKEN.fullmatch(access) or not (refresh == "" or _readable(refresh)):
-        return failed(AnswerClass.TRANSIENT, "malformed_token", kind)
+        return failed(AnswerClass.TRANSIENT, MALFORMED, kind)
     return TokenAnswer(
         answer=AnswerClass.OK,
         status=status,

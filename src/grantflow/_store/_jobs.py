@@ -37,8 +37,8 @@ TO_TAKE = (
     f"SELECT public_id FROM {_JOB} WHERE state IN ({_TAKEN}) "
     "AND (lease_until IS NULL OR lease_until <= ?) ORDER BY pk"
 )
-ITEMS = f"SELECT {', '.join(_ITEM_COLUMNS)} FROM {_ITEM} WHERE job_pk=? AND ordinal>? ORDER BY ordinal LIMIT ?"
-ITEMS_WITH = (
+_ITEMS = f"SELECT {', '.join(_ITEM_COLUMNS)} FROM {_ITEM} WHERE job_pk=? AND ordinal>? ORDER BY ordinal LIMIT ?"
+_ITEMS_WITH = (
     f"SELECT {', '.join(_ITEM_COLUMNS)} FROM {_ITEM} WHERE job_pk=? AND outcome=? AND ordinal>? "
     "ORDER BY ordinal LIMIT ?"
 )
@@ -52,6 +52,12 @@ def load(conn: sqlite3.Connection, name: str, ordinal: int | None) -> tuple[JobR
     job = JobRow(*row)
     item = conn.execute(_SELECT_ITEM, (job.pk, ordinal)).fetchone()
     return job, None if item is None else JobItemRow(*item)
+
+
+def items(conn: sqlite3.Connection, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
+    """See Store.job_items."""
+    text, values = (_ITEMS, (job_pk, after)) if outcome is None else (_ITEMS_WITH, (job_pk, outcome, after))
+    return [JobItemRow(*row) for row in conn.execute(text, (*values, limit))]
 
 
 def write(conn: sqlite3.Connection, job: JobRow, new: Sequence[JobItemRow], item: JobItemRow | None) -> None:

@@ -78,7 +78,10 @@ UPDATE_INSTALLATION = _update(
     guard=("version",),
 )
 """Compare-and-swap: the version seen is the last parameter."""
-_MOVE = ("state", "reason", "version", "due_at", "fingerprint", "entered_at", "updated_at", "forced")
+_MOVE = (
+    "state", "reason", "version", "due_at", "fingerprint", "entered_at", "updated_at", "forced", "ended_at",
+    "notice_due_at",
+)  # fmt: skip
 MOVE_INSTALLATION = _update(
     _tables.Installation,
     _rows.InstallationRow,
@@ -205,7 +208,10 @@ HISTORY = (
 )
 LATEST = f"SELECT at FROM {_transition} ORDER BY pk DESC LIMIT 1"
 OVERDUE = f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)"
-DUE = f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at LIMIT ?"
+DUE = (
+    f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? "
+    "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?"
+)
 DUE_BY_APP = (
     f"SELECT d.app_pk, a.key, d.n FROM (SELECT app_pk, count(*) AS n FROM {_installation} "
     "WHERE due_at IS NOT NULL AND due_at <= ?1 AND deadline_at <= ?1 GROUP BY app_pk) d "
@@ -214,13 +220,46 @@ DUE_BY_APP = (
 NEXT_DUE = f"SELECT min(due_at) FROM {_installation} WHERE due_at IS NOT NULL AND due_at > ?"
 NEXT_LOOSE = f"SELECT min(expires_at) FROM {_attempt} WHERE installation_pk IS NULL AND outcome IS NULL"
 _outbox = table_of(_tables.Outbox).name
-PENDING = (
+_NOTICE = (
     f"SELECT o.pk, coalesce(i.public_id, ''), a.key, {listed('o', columns(_rows.OutboxRow))} FROM {_outbox} o "
     f"LEFT JOIN {_installation} i ON i.pk = o.installation_pk "
-    f"LEFT JOIN {_app} a ON a.pk = coalesce(o.app_pk, i.app_pk) WHERE o.delivered_at IS NULL ORDER BY o.pk LIMIT ?"
+    f"LEFT JOIN {_app} a ON a.pk = coalesce(o.app_pk, i.app_pk) "
 )
-OLDEST_NOTICE = f"SELECT min(at), count(*) FROM {_outbox} WHERE delivered_at IS NULL"
-DELIVERED = f"UPDATE {_outbox} SET delivered_at=? WHERE pk=?"
+PENDING = (
+    f"{_NOTICE} WHERE o.delivered_at IS NULL AND o.dead_at IS NULL AND (o.next_at IS NULL OR o.next_at <= ?1) "
+    "AND (o.installation_pk IS NULL OR o.installation_pk NOT IN (SELECT e.installation_pk "
+    f"FROM {_outbox} e WHERE e.next_at > ?1 AND e.installation_pk IS NOT NULL)) ORDER BY o.pk LIMIT ?2"
+)
+"""A notice that waits to be tried again holds back the later ones of its own installation alone."""
+DEAD_NOTICES = f"{_NOTICE} WHERE o.dead_at IS NOT NULL ORDER BY o.pk DESC LIMIT ?"
+COUNT_DEAD = f"SELECT count(*) FROM {_outbox} WHERE dead_at IS NOT NULL"
+REVIVE_NOTICES = f"UPDATE {_outbox} SET dead_at=NULL, tries=0 WHERE dead_at IS NOT NULL"
+NEXT_NOTICE = f"SELECT min(next_at) FROM {_outbox} WHERE next_at IS NOT NULL"
+OLDEST_NOTICE = f"SELECT min(at), count(*) FROM {_outbox} WHERE delivered_at IS NULL AND dead_at IS NULL"
+DELIVERED = f"UPDATE {_outbox} SET delivered_at=?, next_at=NULL WHERE pk=?"
+NOT_DELIVERED = f"UPDATE {_outbox} SET tries=?, next_at=?, dead_at=? WHERE pk=?"
+WARNINGS_DUE = (
+    f"SELECT public_id FROM {_installation} WHERE notice_due_at IS NOT NULL AND notice_due_at <= ?1 "
+    "AND (due_at IS NULL OR due_at > ?1) AND app_pk NOT IN (SELECT a.pk "
+    f"FROM {_app} a JOIN {table_of(_tables.Control).name} c ON c.name = 'held:' || a.key) "
+    "ORDER BY notice_due_at LIMIT ?2"
+)
+"""What is due itself is left to the sweep, and what its brake holds is not spoken of."""
+NEXT_WARNING = f"SELECT min(notice_due_at) FROM {_installation} WHERE notice_due_at > ?"
+_control = table_of(_tables.Control).name
+SET_CONTROL = Statement(
+    _insert(_tables.Control, _rows.ControlRow).sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1),
+    _insert(_tables.Control, _rows.ControlRow).values,
+)
+DROP_CONTROL = f"DELETE FROM {_control} WHERE name=?"
+CONTROLS = f"SELECT {', '.join(columns(_rows.ControlRow))} FROM {_control} ORDER BY name"
+_beat = table_of(_tables.Beat).name
+SET_BEAT = Statement(
+    _insert(_tables.Beat, _rows.BeatRow).sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1),
+    _insert(_tables.Beat, _rows.BeatRow).values,
+)
+DROP_BEAT = f"DELETE FROM {_beat} WHERE process=?"
+BEATS = f"SELECT {', '.join(columns(_rows.BeatRow))} FROM {_beat} ORDER BY at DESC"
 STOP_RENEWAL = f"UPDATE {_token} SET refresh_at=NULL WHERE installation_pk=?"
 _revocation = table_of(_tables.Revocation).name
 _REVOCATION_COLUMNS = ", ".join(columns(_rows.RevocationRow))
@@ -228,7 +267,11 @@ REVOCATIONS_DUE = (
     f"SELECT {_REVOCATION_COLUMNS} FROM {_revocation} WHERE next_at IS NOT NULL AND next_at <= ? "
     "ORDER BY next_at LIMIT ?"
 )
-REVOCATIONS_OPEN = f"SELECT min(created_at), count(*) FROM {_revocation} WHERE next_at IS NOT NULL"
+REVOCATIONS_OPEN = (
+    f"SELECT min(created_at), count(*) FROM {_revocation} WHERE next_at IS NOT NULL "
+    f"AND outcome IS NOT '{_rows.SHARED}'"
+)
+REVOCATIONS_SHARED = f"SELECT count(*) FROM {_revocation} WHERE next_at IS NOT NULL AND outcome = '{_rows.SHARED}'"
 REVOCATIONS_LOST = f"SELECT count(*) FROM {_revocation} WHERE next_at IS NULL AND outcome LIKE 'given up%'"
 SHARED = (
     f"SELECT EXISTS(SELECT 1 FROM {_installation} i JOIN {_token} t ON t.installation_pk = i.pk "
@@ -250,10 +293,13 @@ REFRESH_DUE = (
     f"(SELECT app_pk FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1 "
     f"UNION ALL SELECT pk FROM {_app} WHERE held_by IS NOT NULL) ORDER BY t.refresh_at LIMIT ?2"
 )
-NEXT_REFRESH = f"SELECT min(refresh_at) FROM {_token} WHERE refresh_at IS NOT NULL"
+NEXT_REFRESH = (
+    f"SELECT min(at) FROM (SELECT min(refresh_at) AS at FROM {_token} WHERE refresh_at > ?1 "
+    f"UNION ALL SELECT min(probe_at) FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1)"
+)
 _action = table_of(_tables.OperatorAction).name
 ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
-MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL WHERE pk=?"
+MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL, notice_due_at=NULL WHERE pk=?"
 """Off the clock: a row set aside must not be due for ever."""
 LEAVE_QUARANTINE = f"DELETE FROM {_quarantine} WHERE installation_pk=?"
 RAW_INSTALLATION = f"SELECT * FROM {_installation} WHERE pk=?"

@@ -106,12 +106,14 @@ class Installation(Base, table=True):
             "pk",
             sqlite_where=text("deadline_at IS NOT NULL"),
         ),
+        Index("grantflow_installation_notice", "notice_due_at", sqlite_where=text("notice_due_at IS NOT NULL")),
         Index("grantflow_installation_state", "state", "pk"),
         Index("grantflow_installation_app", "app_pk", "state", "pk"),
         Index("grantflow_installation_account", "account", "pk"),
         Index("grantflow_installation_subject", "subject_id", "pk"),
         Index("grantflow_installation_entered", "entered_at", "pk"),
         Index("grantflow_installation_reason", "reason", "pk", sqlite_where=text("reason IS NOT NULL")),
+        Index("grantflow_installation_ended", "ended_at", sqlite_where=text("ended_at IS NOT NULL")),
         Index("grantflow_installation_forced", "pk", sqlite_where=text("forced = 1")),
         Index("grantflow_installation_suspended", "pk", sqlite_where=text("suspended_by IS NOT NULL")),
         Index("grantflow_installation_quarantined", "pk", sqlite_where=text("quarantined = 1")),
@@ -146,6 +148,8 @@ class Installation(Base, table=True):
     suspended_at: int | None = _instant(optional=True)
     suspended_why: str | None
     quarantined: bool
+    ended_at: int | None = _instant(optional=True)
+    notice_due_at: int | None = _instant(optional=True)
 
 
 class Attempt(Base, table=True):
@@ -159,6 +163,7 @@ class Attempt(Base, table=True):
             "expires_at",
             sqlite_where=text("installation_pk IS NULL AND outcome IS NULL"),
         ),
+        Index("grantflow_attempt_closed", "closed_at", sqlite_where=text("closed_at IS NOT NULL")),
         Index("grantflow_attempt_code", "code_hash", unique=True, sqlite_where=text("code_hash IS NOT NULL")),
         Index("grantflow_attempt_state", "state_hash", unique=True, sqlite_where=text("state_hash IS NOT NULL")),
     )
@@ -304,7 +309,12 @@ class Outbox(Base, table=True):
     """Notices to deliver after the commit."""
 
     __tablename__ = "grantflow_outbox"
-    __table_args__ = (Index("grantflow_outbox_pending", "pk", sqlite_where=text("delivered_at IS NULL")),)
+    __table_args__ = (
+        Index("grantflow_outbox_pending", "pk", sqlite_where=text("delivered_at IS NULL AND dead_at IS NULL")),
+        Index("grantflow_outbox_retry", "next_at", sqlite_where=text("next_at IS NOT NULL")),
+        Index("grantflow_outbox_dead", "pk", sqlite_where=text("dead_at IS NOT NULL")),
+        Index("grantflow_outbox_done", "delivered_at", sqlite_where=text("delivered_at IS NOT NULL")),
+    )
     pk: int | None = _key()
     installation_pk: int | None
     name: str
@@ -313,6 +323,9 @@ class Outbox(Base, table=True):
     body: str
     delivered_at: int | None = _instant(optional=True)
     app_pk: int | None
+    tries: int
+    next_at: int | None = _instant(optional=True)
+    dead_at: int | None = _instant(optional=True)
 
 
 class Revocation(Base, table=True):
@@ -421,6 +434,30 @@ class JobItem(Base, table=True):
     outcome: str
     detail: str
     at: int | None = _instant(optional=True)
+
+
+class Control(Base, table=True):
+    """Switches of the operation."""
+
+    __tablename__ = "grantflow_control"
+    name: str = Field(primary_key=True)
+    at: int = _instant()
+    by: str
+    reason: str
+    detail: str
+
+
+class Beat(Base, table=True):
+    """Processes at work."""
+
+    __tablename__ = "grantflow_beat"
+    process: str = Field(primary_key=True)
+    kind: str
+    host: str
+    pid: int
+    started_at: int = _instant()
+    at: int = _instant()
+    note: str
 
 
 class Quarantine(Base, table=True):

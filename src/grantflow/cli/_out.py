@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -66,10 +65,12 @@ def _field(name: str, value: object) -> Any:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print aligned columns under their headings."""
+    from rich.cells import cell_len
+
     cells = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(map(_width, column)) for column in zip(headings, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
     for line in (headings, *cells):
-        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True))
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
         print(_painted("  ".join(padded).rstrip()))
 
 
@@ -121,12 +122,6 @@ def reader_left() -> int:
     """Nobody reads the pipe any more: stop quietly, the exit's own flush included."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
-
-
-def _width(text: str) -> int:
-    return sum(
-        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text
-    )
 
 
 def _painted(line: str) -> str:

@@ -69,7 +69,8 @@ def tui(
     run = Run.of(ctx)
     url = run.existing()
     if write or run.claimed:
-        run.operator()
+        actor = run.somebody()
+        run.engine(lambda engine: engine.ops.admit("console", "tui --write" if write else "tui", actor=actor))
     name = (run.claimed or user_name()) if run.is_operator else None
     code: int = _part("grantflow_tui", "run")(url, write=write, operator=name, claimed=bool(run.claimed), ascii=ascii)
     return code

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from grantflow import Actor, Engine, Installation
 
 T = TypeVar("T")
+OPERATORS = "operators are named in GRANTFLOW_OPERATORS; without it, the file's owner"
 _SQLITE = "sqlite:///"
 _MIN_PREFIX = 8
 _WHOLE_ID = 36
@@ -69,7 +70,12 @@ class Run:
             async with Engine.open(url, keys=KeyRing.from_env()) as engine:
                 return await work(engine)
 
-        return asyncio.run(whole())
+        try:
+            return asyncio.run(whole())
+        except PermissionDenied as error:
+            if not self.is_operator:
+                error.hint = error.hint or OPERATORS
+            raise
 
     # -- who acts -------------------------------------------------------------------------------
     @property
@@ -81,22 +87,13 @@ class Run:
         path = self.file
         return hasattr(os, "getuid") and path is not None and path.exists() and path.stat().st_uid == os.getuid()
 
-    def operator(self) -> Actor:
-        """This system user as an operator; raises PermissionDenied when they are none."""
+    def somebody(self) -> Actor:
+        """This system user as an operator, or without any rights: the engine refuses, and keeps that on record."""
         from grantflow import Actor
 
         if not self.is_operator:
-            msg = f"{user_name()} is no operator of this database"
-            raise PermissionDenied(
-                msg, hint="operators are named in GRANTFLOW_OPERATORS; without it, the file's owner"
-            )
+            return Actor.user(user_name())
         return Actor.operator(self.claimed, claimed=True) if self.claimed else Actor.operator(user_name())
-
-    def somebody(self) -> Actor:
-        """The operator, or this system user without any rights: the engine refuses, and keeps that on record."""
-        from grantflow import Actor
-
-        return self.operator() if self.is_operator else Actor.user(user_name())
 
 
 def user_name() -> str:

@@ -1,0 +1,72 @@
+"""What a scheduler does, as a table: each duty is a verb of the engine, and the way to know when it is next due."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from grantflow import Engine
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One duty. The engine decides what is due; a duty only asks it."""
+
+    name: str
+    says: str
+    work: Callable[[Engine, Stop], Awaitable[object]]
+    at_least: timedelta = timedelta(0)
+    """Its alarm rings after the scheduler's interval, but no more often than this; rows may pull it forward."""
+    next_at: Callable[[Engine], Awaitable[datetime | None]] | None = None
+    """When rows of the database next need it; None where only the interval tells."""
+
+
+async def _sweep(engine: Engine, stop: Stop) -> object:
+    return await engine.sweep(stop=stop)
+
+
+async def _renew(engine: Engine, stop: Stop) -> object:
+    while True:
+        report = await engine.renew_due(limit=_BATCH)
+        if stop() or report.renewed < _BATCH:
+            return report
+
+
+async def _warn(engine: Engine, stop: Stop) -> object:
+    told = 0
+    while not stop():
+        more = await engine.warn_due(limit=_BATCH)
+        told += more
+        if more < _BATCH:
+            break
+    return told
+
+
+async def _deliver(engine: Engine, stop: Stop) -> object:
+    del stop  # both keep what they have not delivered yet
+    return await engine.deliver_notices(), await engine.deliver_revocations()
+
+
+async def _tidy(engine: Engine, stop: Stop) -> object:
+    del stop
+    return await engine.forget()
+
+
+async def _jobs(engine: Engine, stop: Stop) -> object:
+    return await engine.run_jobs(stop=stop)
+
+
+_BATCH = 200
+
+EXPIRY = "expiry"
+DUTIES = (
+    Duty(EXPIRY, "sweep what is due", _sweep, next_at=Engine.next_due),
+    Duty("renewal", "renew access tokens ahead of time, probe incidents", _renew, next_at=Engine.next_renewal),
+    Duty("warnings", "warn before a grant ends, remind after", _warn, timedelta(minutes=1), Engine.next_warning),
+    Duty("outbox", "deliver notices, give tokens back", _deliver),
+    Duty("jobs", "run bulk jobs that wait", _jobs),
+    Duty("housekeeping", "let go of what is kept no longer", _tidy, timedelta(hours=1)),
+)

@@ -1,0 +1,54 @@
+"""Keeping a database in order: retention, counters that agree, invariants that hold, who is at work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from grantflow._clock import span
+from grantflow._core import Core
+from grantflow._ports import Forgotten, Retention, Rules
+from grantflow_machines import Grant
+
+_ROUND = 200
+"""Rows of each kind in one transaction, so that nobody waits long."""
+_SILENT = timedelta(days=1)
+"""After which a process that said nothing is forgotten."""
+
+
+async def forget(core: Core) -> Forgotten:
+    """Let go of what is kept no longer, in small rounds. See Engine.forget."""
+    settings, now = core.settings, core.now()
+    before = Retention(
+        tokens=now - span(settings.keep_dead_tokens),
+        delivered=now - span(settings.keep_delivered),
+        attempts=now - span(settings.keep_attempts),
+        beats=now - span(_SILENT),
+    )
+    total = Forgotten()
+    while gone := await core.store.forget(before, _ROUND):
+        total += gone
+    return total
+
+
+async def reconcile_counts(core: Core) -> int:
+    """Correct the maintained counters where they differ from a recount; returns how many did."""
+    differences = await core.store.count_differences()
+    if differences:
+        await core.store.add_to_counts(differences)
+    return len(differences)
+
+
+async def broken_promises(core: Core, limit: int) -> list[str]:
+    """What contradicts the invariants of the charts, in words; empty in a database in order."""
+    return await core.store.broken_promises(_rules(core), limit)
+
+
+def _rules(core: Core) -> Rules:
+    definitions = [core.definition(kind) for kind in core.charts]
+    states = {name: info for definition in definitions for name, info in definition.states.items()}
+
+    def those(grant: Grant) -> frozenset[str]:
+        return frozenset(name for name, info in states.items() if info.grant is grant)
+
+    waits = frozenset(name for name, info in states.items() if info.waits_for_attempt)
+    return Rules(frozenset(states), those(Grant.LIVE), those(Grant.DEAD), those(Grant.NONE), waits)
