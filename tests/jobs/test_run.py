@@ -21,6 +21,7 @@ from grantflow.errors import (
     TransitionRefused,
 )
 from grantflow.testing import ForeignServer, People, grant
+from grantflow_scheduler._daemon import run_duty
 from tests.jobs.conftest import Forty
 from tests.jobs.fleet import (
     EVERY,
@@ -348,6 +349,35 @@ async def test_a_budget_ends_a_call_and_the_next_one_goes_on(forty: Forty) -> No
     assert (half.state, half.applied, half.running) == (JobState.RUNNING, 4, False), "the lease was given back"
     await forty.engine.run_jobs()
     assert (await forty.engine.ops.job(job.id)).applied == 40
+
+
+async def test_who_is_told_to_stop_gives_the_job_back(forty: Forty) -> None:
+    job = await started(forty.engine, canary=4)
+    ended: list[bool] = []
+    await forty.engine.run_jobs(progress=after_rows(4, lambda: ended.append(True)), stop=lambda: bool(ended))
+    half = await forty.engine.ops.job(job.id)
+    assert (half.applied, half.running) == (4, False)
+
+
+async def test_who_is_cancelled_gives_the_job_back(forty: Forty) -> None:
+    job = await started(forty.engine, canary=4)
+
+    def end() -> None:
+        task.cancel()
+
+    task = asyncio.create_task(forty.engine.run_jobs(progress=after_rows(4, end)))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    half = await forty.engine.ops.job(job.id)
+    assert (half.pending > 0, half.running) == (True, False), "nobody waits for a lease to run out"
+    await forty.engine.run_jobs()
+    assert transitions(forty.file, "suspend") == dict.fromkeys(forty.ids, 1)
+
+
+async def test_the_scheduler_runs_what_was_queued(forty: Forty) -> None:
+    job = await started(forty.engine)
+    await run_duty(forty.engine, "jobs")
+    assert (await forty.engine.ops.job(job.id)).state is JobState.DONE
 
 
 async def test_a_hostile_reason_is_data(forty: Forty) -> None:
