@@ -55,6 +55,10 @@ async def _tidy(engine: Engine, stop: Stop) -> object:
     return gone if stop() else (gone, await engine.recount())
 
 
+async def _jobs(engine: Engine, stop: Stop) -> object:
+    return await engine.run_jobs(stop=stop)
+
+
 _BATCH = 200
 
 EXPIRY = "expiry"
@@ -63,5 +67,6 @@ DUTIES = (
     Duty("renewal", "renew access tokens ahead of time, probe incidents", _renew, next_at=Engine.next_renewal),
     Duty("warnings", "warn before a grant ends, remind after", _warn, timedelta(minutes=1), Engine.next_warning),
     Duty("outbox", "deliver notices, give tokens back", _deliver),
+    Duty("jobs", "run bulk jobs that wait", _jobs),
     Duty("housekeeping", "let go of what is kept no longer, recount", _tidy, timedelta(hours=1)),
 )

@@ -11,6 +11,7 @@ from grantflow.errors import GrantflowError
 
 if TYPE_CHECKING:
     from grantflow._app import App, AppKind, ClientAuth, CountsFrom, Lifetime, LifetimePolicy, Server, Version
+    from grantflow._bulk_model import BulkPlan, BulkRefusal, BulkRow, Job, JobItem, JobsReport
     from grantflow._calendar import Heartbeat, Outbox, Pause, SweepPreview
     from grantflow._clock import SystemClock
     from grantflow._config import Settings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from grantflow._forecast import Forecast, ForecastSpan
     from grantflow._held import AccessToken, Completed, Granted, Incident, NoticeName, Reported, TokenHealth
     from grantflow._ids import new_pkce
+    from grantflow._job_rows import JobOutcome, JobState
     from grantflow._keys import KeyRing
     from grantflow._machines import Definition, Proof, definitions, prove, waiting
     from grantflow._model import (
@@ -71,6 +73,9 @@ __all__ = [
     "AppKind",
     "Attempt",
     "Authenticated",
+    "BulkPlan",
+    "BulkRefusal",
+    "BulkRow",
     "Carrier",
     "ClientAuth",
     "ClientCredentials",
@@ -96,6 +101,11 @@ __all__ = [
     "HttpResponse",
     "Incident",
     "Installation",
+    "Job",
+    "JobItem",
+    "JobOutcome",
+    "JobState",
+    "JobsReport",
     "KeyCheck",
     "KeyRing",
     "Lifetime",
@@ -144,6 +154,7 @@ __all__ = [
 
 _HOMES = {
     "grantflow._app": "App AppKind ClientAuth CountsFrom Lifetime LifetimePolicy Server Version",
+    "grantflow._bulk_model": "BulkPlan BulkRefusal BulkRow Job JobItem JobsReport",
     "grantflow._calendar": "Heartbeat Outbox Pause SweepPreview",
     "grantflow._clock": "SystemClock",
     "grantflow._config": "Settings",
@@ -152,6 +163,7 @@ _HOMES = {
     "grantflow._filter": "help_rows",
     "grantflow._forecast": "Forecast ForecastSpan",
     "grantflow._ids": "new_pkce",
+    "grantflow._job_rows": "JobOutcome JobState",
     "grantflow._keys": "KeyRing",
     "grantflow._machines": "Definition Proof definitions prove waiting",
     "grantflow._held": "AccessToken Completed Granted Incident NoticeName Reported TokenHealth",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from grantflow._filter import Query
+from grantflow._job_rows import JobItemRow, JobRow
 from grantflow._rows import (
     ActionRow,
     AppRow,
@@ -394,6 +395,22 @@ class Store(Protocol):
 
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """Attempts of one installation, newest first."""
+        ...
+
+    async def snapshots(self, pks: Sequence[int]) -> list[Snapshot | None]:
+        """What is stored of many rows, in their order; None for one that is gone or cannot be put together."""
+        ...
+
+    async def jobs(self, limit: int, before: str | None) -> list[JobRow]:
+        """Bulk jobs, newest first, made before the one with this public id."""
+        ...
+
+    async def jobs_to_take(self, now: Instant) -> list[str]:
+        """Public ids of jobs that nobody is at, oldest first: runnable ones, and ones never written to their end."""
+        ...
+
+    async def job_items(self, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
+        """Rows of a job, by ordinal, strictly after one; with one outcome alone, or all."""
         ...
 
     async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:

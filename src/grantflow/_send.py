@@ -15,9 +15,7 @@ from grantflow._transition import Draft, explanation, refusal
 from grantflow.errors import BadInput, EngineOnly, TransitionRefused
 from grantflow_machines import Actor, ActorKind, Effect, EventRule, Facts, Origin
 
-_ABOUT_ATTEMPT = frozenset(
-    {Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT, Effect.CLOSE_ATTEMPT, Effect.REPLACE_TOKENS}
-)
+ABOUT_ATTEMPT = frozenset({Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT, Effect.CLOSE_ATTEMPT, Effect.REPLACE_TOKENS})
 THROUGH_THE_WINDOW = frozenset({Effect.OPEN_ATTEMPT, Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT})
 _PAYLOAD = {"attempt", "account", "scopes", "veto"}
 
@@ -52,7 +50,7 @@ def facts_of(draft: Draft, asked: Asked) -> tuple[Facts, AttemptRow | None]:
     """The facts of an event that comes from outside, and the attempt it speaks about."""
     rule = draft.definition.events.get(asked.event)
     attempt = None
-    if rule is not None and rule.effects & _ABOUT_ATTEMPT:
+    if rule is not None and rule.effects & ABOUT_ATTEMPT:
         attempt = _attempt_for(draft, asked)
     scopes = asked.payload.get("scopes")
     requested = scope_set(attempt.requested) if attempt is not None else frozenset()

@@ -45,6 +45,8 @@ READS = [
     ["audit"],
     ["apps", "list"],
     ["incidents"],
+    ["jobs"],
+    ["jobs", "list"],
     ["doctor"],
     ["db", "check"],
     ["keys", "list"],

@@ -30,7 +30,7 @@ READS = {
         "begin",  # the same transaction as `authorize`
     },
     "ops": {
-        *("actions", "check_database", "preview_sweep"),
+        *("actions", "check_database", "preview_sweep", "job", "jobs", "job_items"),
         *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused"),
         "apply",  # the second half of `force`
     },

@@ -23,6 +23,8 @@ from grantflow import (
     Engine,
     Forgotten,
     Installation,
+    Job,
+    JobsReport,
     Notice,
     Plan,
     Returned,
@@ -48,7 +50,7 @@ from tests.faults.foreign import MAIL
 
 BOB, MARIA, UMA = Actor.agent("bob"), Actor.admin("maria"), Actor.user("uma")
 PLATFORM, OPERATOR = Actor.system(), Actor.operator("olga")
-KEY, EXTERNAL, HELD = "agent-app", "external-app", "held-app"
+KEY, EXTERNAL, HELD, BULK = "agent-app", "external-app", "held-app", "bulk-app"
 REASON = "a drill with faults"
 ACCOUNTS = [f"account-{n}" for n in range(10)]
 CHALLENGE = "x" * 43
@@ -111,6 +113,7 @@ async def prepare(file: Path) -> Prepared:
         loose = [await engine.authorize(KEY, actor=BOB, code_challenge=CHALLENGE) for _ in range(2)]
         outside = await engine.authorize(EXTERNAL, actor=UMA, code_challenge=CHALLENGE)
         return await foreign.prepare_foreign(engine) | {
+            "jobs": await _jobs(engine),
             "ids": [tokens.installation for tokens in live],
             "access": [tokens.access_token.value for tokens in live],
             "refresh": [*(tokens.refresh_token.value for tokens in live), renewed.refresh_token.value],
@@ -161,6 +164,29 @@ async def _look(engine: Engine, _: Prepared) -> object:
 
 async def _preview(engine: Engine, known: Prepared) -> object:
     return await engine.ops.preview_force(known["ids"][0], to="unauthorized", actor=OPERATOR, reason=REASON)
+
+
+async def _bulk(engine: Engine, filter: str = f"app:{BULK}") -> object:  # noqa: A002 - the field's word
+    plan = await engine.ops.preview_bulk(filter, "suspend", actor=OPERATOR, reason=REASON, canary=1)
+    return await engine.ops.start_bulk(plan)
+
+
+async def _jobs(engine: Engine) -> list[str]:
+    """A job of two rows that waits, one that is paused, and one that was done and has a row that had moved."""
+    made = []
+    await engine.apps.register(sample_app("account", key=BULK))
+    for account in ACCOUNTS[:5]:
+        await engine.install(BULK, account=account, actor=PLATFORM)
+    for accounts in ("account-0,account-1", "account-2,account-3", "account-4"):
+        job = await _bulk(engine, f"app:{BULK} account:{accounts}")
+        assert isinstance(job, Job)
+        made.append(job.id)
+    await engine.ops.pause_job(made[1], actor=OPERATOR, reason=REASON)
+    last = await engine.get(BULK, account="account-4")
+    await engine.suspend(last.id, actor=OPERATOR, reason=REASON)
+    await engine.unsuspend(last.id, actor=OPERATOR)
+    await engine.run_jobs(job=made[2])
+    return made
 
 
 async def _nothing(engine: Engine, _: Prepared) -> object:
@@ -316,6 +342,26 @@ VERBS: dict[str, Verb] = {
         adds=True,
     ),
     "renew_due": Verb(lambda e, k: e.renew_due(limit=1), later=timedelta(hours=2), several=True, adds=True),
+    "start_bulk": Verb(lambda e, k: _bulk(e), several=True, adds=True),
+    "run_jobs": Verb(lambda e, k: e.run_jobs(job=k["jobs"][0]), several=True, adds=True),
+    "pause_job": Verb(
+        lambda e, k: e.ops.pause_job(k["jobs"][0], actor=OPERATOR, reason=REASON),
+        again=(TransitionRefused,),
+        adds=True,
+    ),
+    "resume_job": Verb(
+        lambda e, k: e.ops.resume_job(k["jobs"][1], actor=OPERATOR, reason=REASON),
+        again=(TransitionRefused,),
+        adds=True,
+    ),
+    "cancel_job": Verb(
+        lambda e, k: e.ops.cancel_job(k["jobs"][0], actor=OPERATOR, reason=REASON),
+        again=(TransitionRefused,),
+        adds=True,
+    ),
+    "retry_job": Verb(
+        lambda e, k: e.ops.retry_job(k["jobs"][2], actor=OPERATOR, reason=REASON), several=True, adds=True
+    ),
     "adopt": Verb(
         lambda e, k: e.adopt(
             MAIL, account="account-4", subject=BOB, actor=PLATFORM, access_token="x", identity="somebody"
@@ -348,12 +394,13 @@ FOUR = ("send", "force", "redeem", "sweep")
 PUBLIC_WRITES = {
     "engine": {
         *("authorize", "reauthorize", "window", "select_account", "agree", "cancel", "refuse", "install", "send"),
-        *("suspend", "unsuspend", "uninstall", "sweep"),
+        *("suspend", "unsuspend", "uninstall", "sweep", "run_jobs"),
         *("complete", "access_token", "report", "renew_due", "adopt", "deliver_revocations"),
         *("warn_due", "forget", "beat", "stop_beating", "deliver_notices", "recount"),
     },
     "ledger": {"redeem", "renew", "revoke"},
     "ops": {
+        *("preview_bulk", "start_bulk", "pause_job", "resume_job", "cancel_job", "retry_job"),
         *("force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair", "probe", "rotate_keys"),
         *("pause", "resume", "retry_notices", "reconcile_counts"),
         "admit",
@@ -403,6 +450,8 @@ def said(result: object) -> object:
             return [result.stored_state, result.version, result.suspension is not None]
         case AppAccount():
             return [result.version, result.available, result.installed, result.suspension is not None]
+        case Job() | JobsReport():
+            return result.applied
         case App():
             return [result.key, result.kind.value if isinstance(result.kind, AppKind) else result.kind]
         case _:

@@ -22,8 +22,13 @@ WRITES: dict[str, list[str]] = {
     "apps register": ["TOML"],
     "apps release": ["crm", *REASON],
     "apps resume": ["crm", *REASON],
+    "bulk": ["app:crm", "suspend", "--yes", *REASON],
     "force": ["LIVE", "--to", "unauthorized", "--yes", *REASON],
     "hold": ["crm", *REASON],
+    "jobs cancel": ["some-job", *REASON],
+    "jobs pause": ["some-job", *REASON],
+    "jobs resume": ["some-job", *REASON],
+    "jobs retry": ["some-job", *REASON],
     "keys rotate": [*REASON],
     "probe": ["LIVE", *REASON],
     "release": ["crm", *REASON],
@@ -33,12 +38,14 @@ WRITES: dict[str, list[str]] = {
     "tui": ["--write"],
 }
 LOOKS = {
-    "apps list", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents", "keys list",
-    "keys new", "keys verify", "list", "machines check", "machines readme", "machines show", "scheduler jobs", "show",
+    "apps list", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents",
+    "jobs items", "jobs list", "jobs show", "keys list", "keys new",
+    "keys verify", "list", "machines check", "machines readme", "machines show", "scheduler jobs", "show",
 }  # fmt: skip
 OTHERS = {
     "db init": "makes a file that was not there; it belongs to whoever makes it",
     "demo": "works on a file of its own",
+    "jobs run": "does what an operator started, for whoever may write the file; the policy is asked about every row",
     "scheduler run": "brings what time has done, to whoever may write the file",
     "sweep": "the same, once",
 }
@@ -108,7 +115,7 @@ def test_it_is_refused_with_seven_and_changes_nothing(
     assert "GRANTFLOW_OPERATORS" in answer.err.partition("hint: ")[2]
 
 
-@pytest.mark.parametrize("command", sorted(LOOKS - {"machines check", "keys new"}))
+@pytest.mark.parametrize("command", sorted(LOOKS - {"machines check", "keys new", "jobs items", "jobs show"}))
 def test_looking_writes_nothing(made: tuple[Path, str, str], tmp_path: Path, run: Run, command: str) -> None:
     source, live, key = made
     path = Path(shutil.copy(source, tmp_path / "g.db"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow import Settings, _rows
+from grantflow import Settings, _job_rows, _rows
 from grantflow._rows import ActionRow, Change, Load
 from grantflow._store import _statements as sql
 from grantflow._store import _tables, open_store
@@ -103,6 +103,8 @@ PAIRS: list[tuple[type, type[_tables.Base], bool]] = [
     (_rows.IncidentRow, _tables.Incident, True),
     (_rows.ActionRow, _tables.OperatorAction, False),
     (_rows.QuarantineRow, _tables.Quarantine, True),
+    (_job_rows.JobRow, _tables.Job, True),
+    (_job_rows.JobItemRow, _tables.JobItem, True),
     (_rows.ControlRow, _tables.Control, True),
     (_rows.BeatRow, _tables.Beat, True),
 ]

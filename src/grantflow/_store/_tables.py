@@ -383,6 +383,59 @@ class OperatorAction(Base, table=True):
     detail: str
 
 
+class Job(Base, table=True):
+    """Bulk work; open jobs are few, so that finding them needs no more than their states."""
+
+    __tablename__ = "grantflow_job"
+    __table_args__ = (Index("grantflow_job_state", "state", "pk"),)
+    pk: int | None = _key()
+    public_id: str = Field(unique=True)
+    verb: str
+    to_state: str | None
+    quiet: bool
+    filter: str
+    actor: str
+    claimed: bool
+    reason: str
+    fingerprints: str
+    total: int
+    canary: int
+    stop_after: int
+    stop_share: float
+    retries: str | None
+    state: str
+    why: str | None
+    revision: int
+    created_at: int = _instant()
+    started_at: int | None = _instant(optional=True)
+    ended_at: int | None = _instant(optional=True)
+    applied: int
+    refused: int
+    outdated: int
+    failed: int
+    forgiven_rows: int
+    forgiven: int
+    lease: str | None
+    lease_until: int | None = _instant(optional=True)
+
+
+class JobItem(Base, table=True):
+    """Rows of bulk work, each with the version its plan saw."""
+
+    __tablename__ = "grantflow_job_item"
+    __table_args__ = (
+        Index("grantflow_job_item_outcome", "job_pk", "outcome", "ordinal"),
+        {"sqlite_with_rowid": False},
+    )
+    job_pk: int = Field(primary_key=True)
+    ordinal: int = Field(primary_key=True)
+    installation: str
+    version: int
+    outcome: str
+    detail: str
+    at: int | None = _instant(optional=True)
+
+
 class Control(Base, table=True):
     """Switches of the operation."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from grantflow._ports import Reseal
 from grantflow._rows import Change, InstallationRow, QuarantineRow
+from grantflow._store import _jobs
 from grantflow._store import _statements as sql
 from grantflow.errors import Conflict
 
@@ -39,11 +40,17 @@ def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
         _put(conn, revocation, sql.INSERT_REVOCATION, sql.UPDATE_REVOCATION)
     if change.incident is not None:
         _put(conn, change.incident, sql.INSERT_INCIDENT, sql.UPDATE_INCIDENT)
+    _of_the_operation(conn, change)
+    if change.action is not None:
+        conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
+
+
+def _of_the_operation(conn: sqlite3.Connection, change: Change) -> None:
+    if change.job is not None:
+        _jobs.write(conn, change.job, change.new_items, change.item)
     if change.set_controls or change.drop_controls:
         conn.executemany(sql.DROP_CONTROL, [(name,) for name in change.drop_controls])
         conn.executemany(sql.SET_CONTROL.sql, [sql.SET_CONTROL.values(row) for row in change.set_controls])
-    if change.action is not None:
-        conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
 
 
 def _many(conn: sqlite3.Connection, statement: sql.Statement, rows: list[Any]) -> None:

@@ -16,6 +16,7 @@ import aiosqlite
 
 from grantflow._config import Settings
 from grantflow._filter import Query
+from grantflow._job_rows import JobItemRow, JobRow
 from grantflow._ports import (
     ChunkDone,
     End,
@@ -44,7 +45,7 @@ from grantflow._rows import (
     Snapshot,
     TransitionRow,
 )
-from grantflow._store import _reading, _schema, _search, _upkeep, _writing
+from grantflow._store import _jobs, _reading, _schema, _search, _upkeep, _writing
 from grantflow._store import _statements as sql
 from grantflow._store._ending import ended
 from grantflow._store._errors import translated
@@ -371,6 +372,22 @@ class SqliteStore:
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """See Store.attempts."""
         return [AttemptRow(*row) for row in await self._rows(sql.SELECT_ATTEMPTS, pk, limit)]
+
+    async def snapshots(self, pks: Sequence[int]) -> list[Snapshot | None]:
+        """See Store.snapshots."""
+        return await self._read(_reading.snapshots, pks)
+
+    async def jobs(self, limit: int, before: str | None) -> list[JobRow]:
+        """See Store.jobs."""
+        return [JobRow(*row) for row in await self._rows(_jobs.JOBS, before, limit)]
+
+    async def jobs_to_take(self, now: Instant) -> list[str]:
+        """See Store.jobs_to_take."""
+        return [str(name) for (name,) in await self._rows(_jobs.TO_TAKE, now)]
+
+    async def job_items(self, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
+        """See Store.job_items."""
+        return await self._read(_jobs.items, job_pk, outcome, after, limit)
 
     async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:
         """See Store.sealed_batch."""

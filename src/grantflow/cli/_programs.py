@@ -80,7 +80,7 @@ def run_scheduler(
     ctx: typer.Context,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the latest.")] = 30.0,
 ) -> int:
-    """Sweep on time until it is stopped."""
+    """Sweep on time and run queued bulk jobs until it is stopped."""
     code: int = _part("grantflow_scheduler", "run_forever")(Run.of(ctx).existing(), interval=interval)
     return code
 
