@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from grantflow._audit import Operating
 from grantflow._bulk_model import BulkPlan, Job, JobItem, item_view, job_view
 from grantflow._clock import span
-from grantflow._filter import parse
+from grantflow._filter import MAX_LENGTH, MAX_VALUES, parse, quoted
 from grantflow._job_rows import ENDED, RESUMABLE, RUNNABLE, JobItemRow, JobOutcome, JobRow, JobState
 from grantflow._planning import Brakes, matching, named, planned, too_many
 from grantflow._requests import checked_name
@@ -27,7 +27,7 @@ class Bulk(Operating):
 
     async def preview_bulk(
         self,
-        filter: str,  # noqa: A002 - the field's word
+        filter: str | Sequence[str],  # noqa: A002 - the field's word
         verb: str,
         *,
         actor: Actor,
@@ -42,7 +42,7 @@ class Bulk(Operating):
         """What a verb would do to everything that matches; read in pages, nothing is locked or written but the audit.
 
         Args:
-            filter: Which installations, as in `engine.find`; it must hold at least one term.
+            filter: Which installations, as in `engine.find`, with at least one term; or the ids of those chosen.
             verb: `force`, `remind`, `probe`, `repair`, or an event from outside, such as `suspend`.
             actor: An operator.
             reason: At least 8 characters, kept for ever.
@@ -59,18 +59,24 @@ class Bulk(Operating):
             PermissionDenied: the actor is no operator, or the policy says no to `bulk-` and the verb; on the record.
         """
         order = checked(self._core, Order(verb, actor, reason, to, without_side_effects))
-        query, brakes = parse(filter, self._core.now()), Brakes(canary, stop_after, stop_share)
-        if not query.terms:
-            msg = "a filter is needed"
-            raise BadInput(msg, hint="to mean all that are not uninstalled, write kind:account,agent,external")
+        brakes = Brakes(canary, stop_after, stop_share)
         if type(limit) is not int or not 1 <= limit <= MAX_ROWS:
             msg = f"limit lies between 1 and {MAX_ROWS:,}"
             raise BadInput(msg, hint="narrow the filter, for example by app: or account:")
-        await self._allowed(actor, f"bulk-{verb}", query.text, reason)
-        if await self._core.store.count(query, self._core.now(), limit + 1) > limit:
+        if isinstance(filter, str):
+            query = parse(filter, self._core.now())
+            if not query.terms:
+                msg = "a filter is needed"
+                raise BadInput(msg, hint="to mean all that are not uninstalled, write kind:account,agent,external")
+            text, matches = query.text, matching(self._core, query, limit)
+        else:
+            query, chosen = None, list(dict.fromkeys(checked_name(one, "installation") for one in filter))
+            text, matches = _naming(chosen, limit), named(self._core, chosen)
+        await self._allowed(actor, f"bulk-{verb}", text, reason)
+        if query is not None and await self._core.store.count(query, self._core.now(), limit + 1) > limit:
             raise too_many(limit)
-        plan = await planned(self._core, order, matching(self._core, query, limit), brakes, text=query.text)
-        await self._record(actor, f"bulk-{verb}", query.text, reason, None, "previewed", _told(plan))
+        plan = await planned(self._core, order, matches, brakes, text=text)
+        await self._record(actor, f"bulk-{verb}", text, reason, None, "previewed", _told(plan))
         return plan
 
     async def start_bulk(self, plan: BulkPlan) -> Job:
@@ -278,6 +284,17 @@ def _bounded(limit: int) -> int:
         msg = f"limit lies between 1 and {_PAGE:,}"
         raise BadInput(msg)
     return limit
+
+
+def _naming(chosen: list[str], limit: int) -> str:
+    """Chosen installations as a filter, or in words where that would be too long; raises BadInput."""
+    if not chosen or len(chosen) > limit:
+        if chosen:
+            raise too_many(limit)
+        msg = "nothing is chosen"
+        raise BadInput(msg)
+    text = "id:" + ",".join(quoted(one) for one in chosen)
+    return text if len(chosen) <= MAX_VALUES and len(text) <= MAX_LENGTH else f"{len(chosen):,} chosen by id"
 
 
 def _told(plan: BulkPlan) -> str:

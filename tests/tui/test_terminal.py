@@ -97,7 +97,7 @@ def play(path: Path) -> None:
         terminal.type("/account:globex\r")
         terminal.wait_for("1 match")
         terminal.type("f")
-        terminal.wait_for("Type the account to confirm: globex")
+        terminal.wait_for("Type to confirm: globex")
         terminal.type("\t")
         time.sleep(0.2)
         terminal.type("\t")

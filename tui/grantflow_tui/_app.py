@@ -7,27 +7,26 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segments
 from rich.text import Text
-from textual.app import App
 from textual.binding import BindingType
 from textual.filter import LineFilter
 
-from grantflow import definitions
 from grantflow.errors import GrantflowError
 from grantflow_machines import Actor
+from grantflow_tui._acting import Acting
 from grantflow_tui._ascii import AsciiFilter
 from grantflow_tui._base import ConsoleScreen, said
+from grantflow_tui._blast import MAX_BULK
 from grantflow_tui._browse import BrowseScreen
 from grantflow_tui._detail import DetailScreen
 from grantflow_tui._fleet import FleetScreen
-from grantflow_tui._force import ForceDialog
 from grantflow_tui._help import HelpScreen
-from grantflow_tui._look import Look
-from grantflow_tui._text import clean, lasting
+from grantflow_tui._jobs import JobsScreen
+from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
     from grantflow import Engine
@@ -35,11 +34,9 @@ if TYPE_CHECKING:
 EngineFactory = Callable[[], "AbstractAsyncContextManager[Engine]"]
 INTERVAL = 2.0
 STALE_AFTER = 3 * INTERVAL
-READ_ONLY_AFTER = 30.0
-"""Data older than this is no ground to write on."""
 
 
-class Console(App[None]):
+class Console(Acting):
     """The operator console."""
 
     TITLE = "grantflow"
@@ -47,6 +44,7 @@ class Console(App[None]):
     MODES = {  # noqa: RUF012 - textual's own declaration
         "fleet": FleetScreen,
         "installations": BrowseScreen,
+        "jobs": JobsScreen,
     }
     DEFAULT_MODE = "fleet"
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -60,18 +58,15 @@ class Console(App[None]):
         write: bool,
         ascii_only: bool = False,
         interval: float = INTERVAL,
+        max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__(actor=actor, write=write, ascii_only=ascii_only, max_bulk=max_bulk, monotonic=monotonic)
         self._factory, self._stack = factory, AsyncExitStack()
         self._opening: asyncio.Task[None] | None = None
-        self._monotonic, self._interval = monotonic, interval
+        self._interval = interval
         self._loaded_at: tuple[datetime, float] | None = None
         self.database = clean(name)
-        self.actor, self.asked_to_write = actor, write
-        self.writable = write and actor is not None
-        self.look = Look(definitions(), ascii_only=ascii_only)
-        self.engine: Engine | None = None
         self.paused = False
         self._letters = [AsciiFilter()] if ascii_only else []
 
@@ -124,25 +119,31 @@ class Console(App[None]):
     # -- the pulse ------------------------------------------------------------------------------
     @property
     def held(self) -> bool:
-        """Whether the refresh stands still: by hand, or because a dialog is open."""
-        return self.paused or not isinstance(self.screen, ConsoleScreen)
+        """Whether the refresh stands still: by hand, by marks, or because a dialog is open."""
+        return bool(self.why_held())
+
+    def why_held(self) -> str:
+        """What the header says of a refresh that stands still."""
+        if not isinstance(self.screen, ConsoleScreen):
+            return "paused: dialog"
+        return self.screen.pauses or ("paused" if self.paused else "")
 
     def tick(self) -> None:
         """Read the screen's data again, unless the refresh is paused."""
-        if not self.held and isinstance(self.screen, ConsoleScreen):
-            self.screen.action_reload()
+        if self.ground.may_ask and self.engine is not None:
+            if not self.held and isinstance(self.screen, ConsoleScreen):
+                self.screen.action_reload()
+            elif self.held:
+                self.run_worker(self.feel_ground(), group="ground", exclusive=True)
+        elif self.ground.lost:
+            self.tell(self.ground.banner(), bad=True)
         self.refresh_headers()
 
     def loaded(self) -> None:
         """A screen has fresh data."""
         self._loaded_at = (self.now(), self._monotonic())
+        self.answered()
         self.refresh_headers()
-
-    def refresh_headers(self) -> None:
-        """Draw the headers of all visible screens anew."""
-        for screen in self.screen_stack:
-            if isinstance(screen, ConsoleScreen):
-                screen.refresh_header()
 
     @property
     def age(self) -> float:
@@ -155,15 +156,17 @@ class Console(App[None]):
         claimed = " (claimed)" if self.actor is not None and self.actor.claimed else ""
         as_of = "opening" if self._loaded_at is None else f"{self._loaded_at[0]:%H:%M:%S}Z"
         turn = "~" if self.look.ascii else "↻"
-        if self.held:
-            pulse = "paused"
+        if self.ground.lost:
+            pulse = f"DATABASE LOST, data {self.age:.0f}s old"
+        elif self.held:
+            pulse = self.why_held()
         elif self.age > STALE_AFTER:
             pulse = f"stale {self.age:.0f}s"
         else:
             pulse = f"{turn}{self._interval:g}s"
-        mode = "WRITE" if self.writable else "READ"
         name = self.database if len(self.database) <= 24 else self.database[:23] + self.look.dots
-        return Text(f" grantflow  {name}  {mode}  op={who}{claimed}  as of {as_of}  {pulse}", no_wrap=True)
+        told = f" grantflow  {name}  {self.mode_words()}  op={who}{claimed}  as of {as_of}  {pulse}"
+        return Text(told, no_wrap=True)
 
     # -- going places ---------------------------------------------------------------------------
     async def action_fleet(self) -> None:
@@ -174,12 +177,20 @@ class Console(App[None]):
         """Screen 2."""
         await self.switch_mode("installations")
 
+    async def action_jobs(self) -> None:
+        """Screen 5."""
+        await self.switch_mode("jobs")
+
     async def on_lines_opened(self, event: object) -> None:
         """A number on the fleet page opens the rows it counts."""
+        await self.open_filter(getattr(event, "query", ""))
+
+    async def open_filter(self, query: str) -> None:
+        """Screen 2 with a filter."""
         await self.switch_mode("installations")
         while not isinstance(self.screen, BrowseScreen):
             await self.pop_screen()
-        self.screen.use(getattr(event, "query", ""))
+        self.screen.use(query)
 
     def open_detail(self, installation_id: str) -> None:
         """Push the detail of one installation."""
@@ -199,49 +210,3 @@ class Console(App[None]):
         """Put an id on the clipboard."""
         self.copy_to_clipboard(clean(installation_id))
         self.tell(f"copied {clean(installation_id)}")
-
-    def tell(self, message: str, *, bad: bool = False) -> None:
-        """Say something on the screen that is on top."""
-        if isinstance(self.screen, ConsoleScreen):
-            self.screen.tell(message, bad=bad)
-
-    # -- forcing --------------------------------------------------------------------------------
-    def why_read_only(self) -> str | None:
-        """Why nothing can be changed now, or None."""
-        if not self.asked_to_write:
-            return "READ mode: nothing is changed; start with --write --operator NAME"
-        if self.actor is None:
-            return "READ mode: a change needs a name; start with --write --operator NAME"
-        if self.age > READ_ONLY_AFTER and not self.paused:
-            return f"the data is {lasting_seconds(self.age)} old: nothing is changed on such ground; r refreshes"
-        return None
-
-    def open_force(self, installation_id: str) -> None:
-        """Open the force dialog, or say why not."""
-        if (why := self.why_read_only()) is not None:
-            self.tell(why, bad=True)
-            return
-        self.run_worker(self._open_force(installation_id), group="dialog", exclusive=True)
-
-    async def _open_force(self, installation_id: str) -> None:
-        screen, engine, actor = self.screen, self.engine, self.actor
-        if not isinstance(screen, ConsoleScreen) or engine is None or actor is None:
-            return
-        try:
-            seen = await engine.get(installation_id)
-        except GrantflowError as error:
-            self.tell(said(error), bad=True)
-            return
-        if self.screen is screen:
-            await self.push_screen(ForceDialog(engine, actor, self.look, seen, self._monotonic), self._forced)
-            self.refresh_headers()
-
-    def _forced(self, target: str | None) -> None:
-        if target is not None:
-            self.tell(f"forced: now {clean(target)}")
-        self.refresh_headers()
-
-
-def lasting_seconds(seconds: float) -> str:
-    """Seconds as people read them."""
-    return lasting(timedelta(seconds=seconds))

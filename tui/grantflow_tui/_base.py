@@ -14,7 +14,7 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Static
 
-from grantflow.errors import GrantflowError
+from grantflow.errors import DatabaseError, GrantflowError
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ class ConsoleScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "app.fleet", "fleet", show=False),
         Binding("2", "app.installations", "installations", show=False),
+        Binding("5", "app.jobs", "jobs", show=False),
         Binding("r", "reload", "refresh", show=False),
         Binding("p", "app.pause", "pause", show=False),
+        Binding("W", "app.ask_to_write", "write mode", show=False),
+        Binding("Y", "app.copy_command", "copy the command line", show=False),
         Binding("question_mark,f1", "app.help", "help", show=False),
         Binding("q,ctrl+c", "app.quit", "quit", show=False),
     ]
@@ -75,6 +78,18 @@ class ConsoleScreen(Screen[None]):
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
         yield from ()
+
+    @property
+    def pauses(self) -> str:
+        """Why this screen's refresh stands still, for the header; empty while it does not."""
+        return ""
+
+    def command(self) -> str:
+        """The command line that shows the same, where there is one."""
+        return ""
+
+    def acted(self) -> None:
+        """Something was changed from here."""
 
     async def load(self, engine: Engine) -> None:
         """Read what the screen shows, and show it."""
@@ -114,6 +129,8 @@ class ConsoleScreen(Screen[None]):
         try:
             await work()
         except GrantflowError as error:
+            if isinstance(error, DatabaseError):
+                self.console_app.failed(said(error))
             self.tell(said(error), bad=True)
             return False
         except NoMatches:

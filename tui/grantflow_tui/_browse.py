@@ -12,13 +12,14 @@ from textual.widgets import Input, Static
 
 from grantflow.errors import FilterSyntaxError, GrantflowError
 from grantflow_tui import _window
-from grantflow_tui._base import BAD, ConsoleScreen, said
+from grantflow_tui._base import BAD, said
 from grantflow_tui._field import Field
 from grantflow_tui._list import InstallationList
+from grantflow_tui._marking import Marking
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
-    from grantflow import Engine, Installation, Matches
+    from grantflow import Engine, Matches
 
 _EXACT_BELOW = 10_001
 
@@ -39,7 +40,7 @@ class FilterInput(Field):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "screen.leave_filter", show=False)]
 
 
-class BrowseScreen(ConsoleScreen):
+class BrowseScreen(Marking):
     """Installations by filter.
 
     | key | does |
@@ -64,7 +65,7 @@ class BrowseScreen(ConsoleScreen):
     BrowseScreen #caret { height: auto; max-height: 4; display: none; }
     BrowseScreen #caret.-shown { display: block; }
     """
-    hint = "/ filter · enter open · f force · y copy id · j k g G move · ? help · q quit"
+    hint = "/ filter · enter open · space mark · a verbs · b bulk · f force · y copy id · ? help · q quit"
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,6 +79,7 @@ class BrowseScreen(ConsoleScreen):
             yield FilterInput(id="filter", compact=True, placeholder="all installations", max_length=1000)
             yield Static("", id="count", markup=False)
         yield Static("", id="caret", markup=False)
+        yield Static("", id="marks", markup=False)
         yield InstallationList(self.console_app.look, id="list")
 
     def on_mount(self) -> None:
@@ -88,11 +90,6 @@ class BrowseScreen(ConsoleScreen):
     def list(self) -> InstallationList:
         """The list."""
         return self.query_one("#list", InstallationList)
-
-    @property
-    def chosen(self) -> Installation | None:
-        """The row under the cursor."""
-        return self.list.current
 
     def use(self, query: str) -> None:
         """Show what another screen asks for."""
@@ -111,6 +108,7 @@ class BrowseScreen(ConsoleScreen):
             raise
         self.list.show(rows, now(), go=go)
         self.query_one("#count", Static).update(counted(await engine.count(query)))
+        await self.count_hidden(engine)
 
     # -- the filter line ------------------------------------------------------------------------
     def action_edit_filter(self) -> None:
@@ -151,6 +149,7 @@ class BrowseScreen(ConsoleScreen):
                 matches = await engine.count(query)
                 self.filter, self._go = query, ""
                 self.list.show(rows, self.console_app.now(), go="start")
+                await self.count_hidden(engine)
         except FilterSyntaxError as error:
             self._caret(error)
         except GrantflowError as error:

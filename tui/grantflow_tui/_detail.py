@@ -16,7 +16,9 @@ from textual.widgets import Static
 from grantflow_machines import Actor
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
+from grantflow_tui._command import command
 from grantflow_tui._look import Look
+from grantflow_tui._plan_dialog import Targets
 from grantflow_tui._text import clean, stamp, until
 
 if TYPE_CHECKING:
@@ -162,6 +164,7 @@ class DetailScreen(ConsoleScreen):
     | key | does |
     |---|---|
     | j k, ctrl+d ctrl+u, g G | scroll |
+    | a | verbs for it |
     | f | force dialog |
     | y | copy the id |
     | esc | back |
@@ -170,6 +173,7 @@ class DetailScreen(ConsoleScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,left", "back", "back", show=False),
         Binding("f", "force", "force", show=False),
+        Binding("a", "verbs", "verbs", show=False),
         Binding("y", "copy", "copy id", show=False),
         Binding("j,down", "scroll_by(1)", show=False),
         Binding("k,up", "scroll_by(-1)", show=False),
@@ -187,7 +191,7 @@ class DetailScreen(ConsoleScreen):
     DetailScreen.-wide #right { margin-left: 2; }
     DetailScreen #scroll Static { margin-bottom: 1; }
     """
-    hint = "esc back · f force · y copy id · r refresh · j k scroll · ? help"
+    hint = "esc back · a verbs · f force · y copy id · r refresh · j k scroll · ? help"
 
     def __init__(self, installation_id: str) -> None:
         super().__init__()
@@ -227,6 +231,14 @@ class DetailScreen(ConsoleScreen):
     def action_force(self) -> None:
         """Open the force dialog."""
         self.console_app.open_force(self.installation_id)
+
+    def action_verbs(self) -> None:
+        """Open the menu of verbs."""
+        self.console_app.open_verbs(Targets(), self.installation_id)
+
+    def command(self) -> str:
+        """The same on the command line."""
+        return command("show", self.installation_id)
 
     def action_copy(self) -> None:
         """Copy the id."""

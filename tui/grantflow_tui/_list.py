@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -95,6 +96,7 @@ class InstallationList(ScrollView, can_focus=True):
         self.look = look
         self.rows = Rows("")
         self.now: datetime | None = None
+        self.marks: Container[str] = ()
         self.cursor_id: str | None = None
         self._cursor = 0
         self._top = 0
@@ -194,7 +196,8 @@ class InstallationList(ScrollView, can_focus=True):
     def _line(self, at: int, fields: list[Column]) -> Strip:
         item, on = self.rows.items[at], at == self._cursor
         base = _ON if on else _PLAIN
-        segments = [Segment(("> " if self.look.ascii else "▶ ") if on else "  ", base)]
+        gutter = (">" if self.look.ascii else "▶") if on else " "
+        segments = [Segment(gutter + ("*" if item.id in self.marks else " "), base)]
         soon = self.now is not None and self.look.expiring(item.state, item.expires_at, self.now)
         for name, size in fields:
             style = base
