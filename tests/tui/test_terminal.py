@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import pty
-import re
-import select
-import struct
-import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 
 from grantflow import Engine
 from tests.tui.fleet import fleet
+from tests.tui.terminal import Terminal
 
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?<>=$]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|P[^\x1b]*\x1b\\|.)")
-_PATIENCE = 30.0
 PROGRAM = """
 import sys
 from grantflow_tui import run
 sys.exit(run(sys.argv[1], write=True, operator="maria", claimed=True))
 """
-
-
-class Terminal:
-    """A program on a pseudo-terminal."""
-
-    def __init__(self, *command: str, size: tuple[int, int] = (36, 120)) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
-        environment = os.environ | {"TERM": "xterm-256color", "PYTHONPATH": os.pathsep.join(sys.path)}
-        self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
-        )
-        os.close(slave)
-        self._seen = b""
-
-    def wait_for(self, text: str) -> None:
-        """Read until the text was painted since the last keys."""
-        until = time.monotonic() + _PATIENCE
-        while text.encode() not in _ESCAPES.sub(b"", self._seen):
-            assert time.monotonic() < until, (
-                f"{text!r} never came; last seen: {_ESCAPES.sub(b'', self._seen)[-2000:]!r}"
-            )
-            self._read(0.1)
-
-    def type(self, keys: str) -> None:
-        """Send keys; what is painted from now on is new."""
-        self._seen = b""
-        os.write(self._master, keys.encode())
-
-    def leave(self) -> int:
-        """Wait for the end; returns the exit code."""
-        until = time.monotonic() + _PATIENCE
-        while self.process.poll() is None:
-            assert time.monotonic() < until, "it did not end"
-            self._read(0.05)
-        os.close(self._master)
-        return self.process.returncode
-
-    def _read(self, seconds: float) -> None:
-        if select.select([self._master], [], [], seconds)[0]:
-            try:
-                self._seen += os.read(self._master, 65536)
-            except OSError:  # the other side is gone
-                time.sleep(seconds)
 
 
 async def test_filter_force_and_quit_on_a_real_terminal(tmp_path: Path) -> None:
@@ -111,5 +58,4 @@ def play(path: Path) -> None:
         terminal.type("q")
         assert terminal.leave() == 0
     finally:
-        if terminal.process.poll() is None:
-            terminal.process.kill()
+        terminal.give_up()

@@ -55,6 +55,8 @@ class Acting(App[None]):
         self.max_bulk = max_bulk
         self.running: dict[str, str] = {}
         """Jobs this console runs itself, and what they do."""
+        self.launched: str | None = None
+        """The job that was made last: screen 5 opens on it."""
         if write and actor is not None:
             self.writing.begin()
 
@@ -240,6 +242,7 @@ class Acting(App[None]):
 
     async def launch(self, job: str, what: str) -> str:
         """Leave a job to the scheduler, or run it here where none is at work; returns which, in words."""
+        self.launched = job
         if await self.scheduler_at_work():
             return f"{what}: the scheduler runs it · 5 shows it"
         self.running[job] = what

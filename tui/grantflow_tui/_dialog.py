@@ -203,7 +203,7 @@ class ActionDialog(ModalScreen[str | None]):
             self.run_worker(self.plan_now(), group="plan")
 
     async def plan_now(self) -> None:
-        """Make the plan, and lead on to what is typed next."""
+        """Make the plan; whoever asked for it with enter is led on to what is typed next."""
         if self.busy:
             return
         self.busy = True
@@ -214,7 +214,7 @@ class ActionDialog(ModalScreen[str | None]):
         except GrantflowError as error:
             self.say(said(error))
         else:
-            if self.to_type() is not None and not self.outdated:
+            if self.to_type() is not None and not self.outdated and isinstance(self.focused, Field):
                 self.show()
                 self.query_one("#typed", Input).focus()
         finally:

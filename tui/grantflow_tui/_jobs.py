@@ -52,9 +52,9 @@ class JobList(Lines):
         links = self.links
         return self.lines[links[self._link]].filter if links else None
 
-    def renew(self, lines: Sequence[Line]) -> None:
-        """Take new lines and keep the job."""
-        before, jobs = self.chosen, [line.filter for line in lines if line.filter is not None]
+    def renew(self, lines: Sequence[Line], job: str | None) -> None:
+        """Take new lines; go to this job, or keep the one under the cursor."""
+        before, jobs = job or self.chosen, [line.filter for line in lines if line.filter is not None]
         if before in jobs:
             self._link = jobs.index(before)
         self.show(lines)
@@ -125,7 +125,8 @@ class JobsScreen(ConsoleScreen):
         app = self.console_app
         found = await engine.ops.jobs()
         self.jobs = {job.id: job for job in found}
-        self.list.renew([Line(self._line(job), job.id) for job in found])
+        launched, app.launched = app.launched, None
+        self.list.renew([Line(self._line(job), job.id) for job in found], launched)
         at_work = await app.scheduler_at_work()
         self.query_one("#who", Static).update(self._who(at_work=at_work))
         chosen = self.chosen

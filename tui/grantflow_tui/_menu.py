@@ -17,7 +17,7 @@ from grantflow_tui._base import DIM, TITLE
 from grantflow_tui._deeds import Offer
 from grantflow_tui._text import clean
 
-_VERB = 15
+_VERB = 16
 
 
 class VerbMenu(ModalScreen[Offer | None]):

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.widgets import Static
 
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._blast import Blast
@@ -49,7 +47,7 @@ class Targets:
             return f"{short_id(here.id, 18)} · {clean(here.app)} · {named(here.account)} · version {here.version}"
         if self.ids:
             return f"{len(self.ids):,} marked ({self.hidden:,} hidden by the filter)"
-        return "all that match"
+        return f"all that match {clean(self.query)}"
 
     def command(self, verb: str, to: str | None) -> tuple[str, ...]:
         """Words of the command line that means the same."""
@@ -77,11 +75,6 @@ class PlanDialog(ActionDialog):
     def verb(self) -> str:
         """The verb with its goal."""
         return self.offer.verb if self.offer.to is None else f"{self.offer.verb} to {self.offer.to}"
-
-    def top(self) -> ComposeResult:
-        """The predicate, verbatim."""
-        if self.targets.query:
-            yield Static(Text(f"filter  {clean(self.targets.query)}"), markup=False)
 
     def has_plan(self) -> bool:
         """A plan of no rows is none."""
@@ -187,6 +180,7 @@ def told(plan: BulkPlan, look: Look, *, many: bool) -> Text:
         for move in plan.sample:
             for effect in move.effects:
                 out.append(f"  - {clean(effect)}\n")
+        out.rstrip()
         return out
     if plan.count:
         out.append(f"  canary of {plan.canary:,}, all must succeed; then stops at {plan.stop_after} failures ")
@@ -195,4 +189,5 @@ def told(plan: BulkPlan, look: Look, *, many: bool) -> Text:
     for move in plan.sample[:_SAMPLE]:
         out.append(f"  {short_id(move.installation, 18)} v{move.version} {move.source}")
         out.append(f" {look.arrow()} {move.target}\n" if move.source != move.target else "\n")
+    out.rstrip()
     return out
