@@ -517,6 +517,12 @@ async def test_s10_the_clipboard_takes_a_command_a_shell_can_run(tmp_path: Path)
         assert hand.app.clipboard.startswith("grantflow bulk 'state:active app:agent-*' suspend --reason")
 
 
+def exported(folder: Path) -> tuple[int, list[dict[str, Any]]]:
+    """The mode and the rows of the only export."""
+    (path,) = folder.glob("*.jsonl")
+    return path.stat().st_mode & 0o777, [json.loads(line) for line in path.read_text().splitlines()]
+
+
 async def test_s10_an_export_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     async with at_hand(tmp_path / "g.db", "acme", "globex") as hand:
@@ -527,9 +533,8 @@ async def test_s10_an_export_is_for_its_owner_alone(tmp_path: Path, monkeypatch:
         await hand.engine.run_jobs()
         await hand.press("5")
         assert "1 rows that were not applied" in await hand.press("e")
-        (path,) = tmp_path.glob("*.jsonl")
-        assert path.stat().st_mode & 0o777 == 0o600
-        (row,) = [json.loads(line) for line in path.read_text().splitlines()]
+        mode, (row,) = exported(tmp_path)
+        assert mode == 0o600
         assert (row["installation"], row["outcome"]) == (moved.id, "outdated")
 
 

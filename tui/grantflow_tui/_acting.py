@@ -256,6 +256,8 @@ class Acting(App[None]):
             self.tell(said(error), bad=True)
         finally:
             self.running.pop(job, None)
+            if isinstance(self.screen, ConsoleScreen) and not self.screen.pauses:
+                self.screen.action_reload()
 
     # -- the command line -----------------------------------------------------------------------
     def action_copy_command(self) -> None:

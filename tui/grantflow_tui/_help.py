@@ -15,13 +15,18 @@ from grantflow_tui._base import DIM, TITLE
 from grantflow_tui._look import Look
 
 KEYS = (
-    ("1 2", "fleet, installations"),
+    ("1 2 5", "fleet, installations, bulk jobs"),
     ("j k g G", "down, up, first, last (arrows, home, end too)"),
     ("ctrl+d ctrl+u", "half a page; page down and page up"),
     ("enter esc", "open, back"),
     ("/", "filter; enter runs it, esc leaves it; esc in the list clears it"),
+    ("space v * ctrl+\\", "mark a row, a range, whatever matches; no marks"),
+    ("a", "verbs for the row or the marks: probe, remind, suspend, hold …"),
+    ("b", "verbs for the marks, or for whatever matches"),
     ("f", "force dialog (WRITE mode, operator); F9 applies, enter never does"),
-    ("y", "copy the installation's id"),
+    ("P u x R e", "a bulk job: pause, resume, cancel, retry, export"),
+    ("W", "write mode for 15 minutes, with a reason; W again ends it"),
+    ("y Y", "copy the id; copy the command line (F8 in a dialog)"),
     ("r p", "refresh now, pause the refresh"),
     ("tab", "next panel or field"),
     ("? q", "this page, quit"),

@@ -33,6 +33,7 @@ _AS_FILTER = 50
 """Ids that fit into one filter."""
 _PAGE = 1_000
 _BAR = 20
+_WIDE = 100
 _OVER = (JobState.DONE, JobState.CANCELLED)
 _RESTING = (JobState.PAUSED, JobState.STOPPED)
 STEERING = {
@@ -145,11 +146,12 @@ class JobsScreen(ConsoleScreen):
 
     def _line(self, job: Job) -> Text:
         look, done = self.console_app.look, job.total - job.pending
-        drawn = bar(done / job.total, _BAR, ascii_only=look.ascii)
+        width = _BAR if self.size.width >= _WIDE else _BAR // 3
+        drawn = bar(done / job.total, width, ascii_only=look.ascii)
         verb = f"{job.verb} to {job.to}" if job.to else job.verb
         failed = job.refused + job.failed + job.outdated
         text = Text(f" {stamp(job.created_at)[5:16]} {cell(verb, 14, dots=look.dots)} {job.state.value:<9} ")
-        text.append(cell(drawn, _BAR), style="" if not failed else BAD)
+        text.append(cell(drawn, width), style="" if not failed else BAD)
         text.append(f" {done / job.total:4.0%} {job.applied:>7,} ok")
         text.append(f" {failed:>6,} not", style=BAD if failed else DIM)
         text.append(f"  {clean(job.actor)}  {clean(job.filter)}")

@@ -183,7 +183,8 @@ def told(plan: BulkPlan, look: Look, *, many: bool) -> Text:
         out.rstrip()
         return out
     if plan.count:
-        out.append(f"  canary of {plan.canary:,}, all must succeed; then stops at {plan.stop_after} failures ")
+        canary = min(plan.canary, plan.count)
+        out.append(f"  canary of {canary:,}, all must succeed; then stops at {plan.stop_after} failures ")
         out.append(f"that are {plan.stop_share:.0%} or more\n")
         out.append(f"Sample of {min(_SAMPLE, len(plan.sample))}\n")
     for move in plan.sample[:_SAMPLE]:

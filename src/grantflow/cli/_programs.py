@@ -64,6 +64,7 @@ def tui(
     ctx: typer.Context,
     write: Annotated[bool, typer.Option("--write", help="Allow actions. Operators only.")] = False,
     ascii: Annotated[bool, typer.Option("--ascii", help="No glyphs beyond ASCII.")] = False,  # noqa: A002 - the flag's name
+    max_bulk: Annotated[int, typer.Option(min=1, help="Refuse bulk work that would reach more rows.")] = 10_000,
 ) -> int:
     """Open the operator console."""
     run = Run.of(ctx)
@@ -72,7 +73,9 @@ def tui(
         actor = run.somebody()
         run.engine(lambda engine: engine.ops.admit("console", "tui --write" if write else "tui", actor=actor))
     name = (run.claimed or user_name()) if run.is_operator else None
-    code: int = _part("grantflow_tui", "run")(url, write=write, operator=name, claimed=bool(run.claimed), ascii=ascii)
+    code: int = _part("grantflow_tui", "run")(
+        url, write=write, operator=name, claimed=bool(run.claimed), ascii=ascii, max_bulk=max_bulk
+    )
     return code
 
 
