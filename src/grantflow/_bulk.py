@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 
 from grantflow._audit import Operating
 from grantflow._bulk_model import BulkPlan, Job, JobItem, item_view, job_view
@@ -27,7 +27,7 @@ class Bulk(Operating):
 
     async def preview_bulk(
         self,
-        filter: str | Sequence[str],  # noqa: A002 - the field's word
+        filter: str | list[str] | tuple[str, ...],  # noqa: A002 - the field's word
         verb: str,
         *,
         actor: Actor,
@@ -63,15 +63,15 @@ class Bulk(Operating):
         if type(limit) is not int or not 1 <= limit <= MAX_ROWS:
             msg = f"limit lies between 1 and {MAX_ROWS:,}"
             raise BadInput(msg, hint="narrow the filter, for example by app: or account:")
-        if isinstance(filter, str):
+        if isinstance(filter, list | tuple):
+            query, chosen = None, list(dict.fromkeys(checked_name(one, "installation") for one in filter))
+            text, matches = _naming(chosen, limit), named(self._core, chosen)
+        else:
             query = parse(filter, self._core.now())
             if not query.terms:
                 msg = "a filter is needed"
                 raise BadInput(msg, hint="to mean all that are not uninstalled, write kind:account,agent,external")
             text, matches = query.text, matching(self._core, query, limit)
-        else:
-            query, chosen = None, list(dict.fromkeys(checked_name(one, "installation") for one in filter))
-            text, matches = _naming(chosen, limit), named(self._core, chosen)
         await self._allowed(actor, f"bulk-{verb}", text, reason)
         if query is not None and await self._core.store.count(query, self._core.now(), limit + 1) > limit:
             raise too_many(limit)
@@ -288,11 +288,11 @@ def _bounded(limit: int) -> int:
 
 def _naming(chosen: list[str], limit: int) -> str:
     """Chosen installations as a filter, or in words where that would be too long; raises BadInput."""
-    if not chosen or len(chosen) > limit:
-        if chosen:
-            raise too_many(limit)
+    if not chosen:
         msg = "nothing is chosen"
         raise BadInput(msg)
+    if len(chosen) > limit:
+        raise too_many(limit)
     text = "id:" + ",".join(quoted(one) for one in chosen)
     return text if len(chosen) <= MAX_VALUES and len(text) <= MAX_LENGTH else f"{len(chosen):,} chosen by id"
 

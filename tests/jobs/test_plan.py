@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,16 @@ async def test_the_policy_may_forbid_bulk_as_such(forty: Forty) -> None:
     forty.engine._core.policy = lambda _, verb, __: Refusal("one by one") if verb.startswith("bulk-") else True
     with pytest.raises(PermissionDenied, match="one by one"):
         await plan_of(forty.engine)
+
+
+async def test_ids_are_a_plan_of_exactly_those(tmp_path: Path) -> None:
+    async with opened(tmp_path / "g.db") as engine:
+        names = await filled(engine, 70)
+        for chosen, text in ((names[:2], f"id:{names[0]},{names[1]}"), (names, "70 chosen by id")):
+            plan = await engine.ops.preview_bulk(chosen, "suspend", actor=OLGA, reason=REASON)
+            assert (plan.filter, [row.installation for row in plan.rows]) == (text, chosen)
+        twice = await engine.ops.preview_bulk([names[0], names[0], "nobody's"], "suspend", actor=OLGA, reason=REASON)
+        assert (twice.count, [one.installation for one in twice.refusals]) == (1, ["nobody's"])
+        for wrong in ([], names):
+            with pytest.raises(BadInput):
+                await engine.ops.preview_bulk(wrong, "suspend", actor=OLGA, reason=REASON, limit=69)

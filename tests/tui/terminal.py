@@ -66,6 +66,8 @@ class Terminal:
         """End a program that did not end by itself."""
         if self.process.poll() is None:
             self.process.kill()
+            self.process.wait()
+            os.close(self._master)
 
     def leave(self) -> int:
         """Wait for the end; returns the exit code."""

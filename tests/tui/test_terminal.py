@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from grantflow import Engine
+from grantflow import Actor, Engine
 from tests.tui.fleet import fleet
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import ENTER, F9, TAB, Terminal
 
 PROGRAM = """
 import sys
@@ -59,3 +59,37 @@ def play(path: Path) -> None:
         assert terminal.leave() == 0
     finally:
         terminal.give_up()
+
+
+async def test_a_dialog_on_a_real_terminal_notices_what_another_process_did(tmp_path: Path) -> None:
+    path = tmp_path / "grants.db"
+    async with fleet(path, real_time=True):
+        pass
+    terminal = Terminal(sys.executable, "-c", PROGRAM, f"sqlite:///{path}")
+    try:
+        await asyncio.to_thread(open_force, terminal)
+        async with Engine.open(f"sqlite:///{path}") as engine:
+            here = (await engine.find()).items[0]
+            await engine.suspend(here.id, actor=Actor.system(), reason="somebody else")
+            await asyncio.to_thread(terminal.wait_for, "OUTDATED, nothing was written")
+            await asyncio.to_thread(terminal.press, F9)
+            await asyncio.to_thread(terminal.wait_for, "not applied")
+            now = await engine.get(here.id)
+            assert (now.state, now.version) == ("active", here.version + 1)
+    finally:
+        terminal.give_up()
+
+
+def open_force(terminal: Terminal) -> None:
+    """The force dialog with everything that F9 waits for."""
+    terminal.wait_for("1 installations")
+    terminal.press("2")
+    terminal.wait_for("1 match")
+    terminal.press("f")
+    terminal.wait_for("Type to confirm: acme")
+    terminal.press(TAB, TAB)
+    terminal.type("support case 4711")
+    terminal.press(ENTER)
+    terminal.wait_for("IRREVERSIBLE")
+    terminal.press("acme")
+    terminal.wait_for("acme")

@@ -15,8 +15,6 @@ from grantflow_tui._dialog import ActionDialog
 from grantflow_tui._text import clean, lasting, named, short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from grantflow import BulkPlan, Engine, Installation
     from grantflow_tui._look import Look
 
@@ -34,7 +32,7 @@ class Targets:
     query: str = ""
 
     @property
-    def filter(self) -> str | Sequence[str]:
+    def filter(self) -> str | tuple[str, ...]:
         """As `ops.preview_bulk` takes it."""
         if self.seen is not None:
             return (self.seen.id,)
