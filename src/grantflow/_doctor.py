@@ -79,7 +79,7 @@ async def _sealed(core: Core) -> Finding:
         return Finding("keys", Health.OK, f"all {checked.opened:,} sealed values open")
     first = checked.places[0]
     says = f"{checked.unreadable:,} sealed values cannot be read, among them {first.place}: {first.why}"
-    mend = "grantflow keys verify names them; add the key, or let those people authorize again"
+    mend = "see which: grantflow keys verify; then add the key, or let those people authorize again"
     return Finding("keys", Health.WRONG, says, mend)
 
 
@@ -161,7 +161,7 @@ async def _quarantine(core: Core) -> list[Finding]:
     ]
     if aside > len(named):
         says = f"{aside - len(named):,} more are set aside"
-        named.append(Finding("quarantine", Health.WRONG, says, "grantflow list is:quarantined shows all of them"))
+        named.append(Finding("quarantine", Health.WRONG, says, "see all of them: grantflow list is:quarantined"))
     return named
 
 
@@ -189,11 +189,9 @@ async def _outbox(core: Core) -> list[Finding]:
     }
     lost = await core.store.lost_revocations()
     given_up = [
-        Finding("revocations", Health.NOTE, f"{lost:,} tokens could not be given back", "revoke them at their server")
+        Finding("revocations", Health.NOTE, f"{lost:,} could not be given back", "revoke them at their server")
     ]
-    letters = [
-        Finding("notices", Health.WRONG, f"{dead:,} notices were given up", "grantflow notices retry --reason TEXT")
-    ]
+    letters = [Finding("notices", Health.WRONG, f"{dead:,} were given up", "grantflow notices retry --reason TEXT")]
     shared = await core.store.shared_revocations()
     kept = Finding("revocations", Health.OK, f"{shared:,} wait while another installation may hold the same grant")
     return [
@@ -254,9 +252,9 @@ async def _due(core: Core, brake: Brake) -> list[Finding]:
     kept = sum(count for _, app, count in await core.store.due_by_app(now - span(_LATE)) if app in behind_brake)
     shown = "10,000+" if late == _BOUND else f"{late - kept:,}"
     found = [
-        Finding("overdue", Health.WRONG, f"{shown} rows should have been swept five minutes ago", "grantflow sweep")
+        Finding("overdue", Health.WRONG, f"{shown} overdue for more than five minutes", "grantflow sweep")
         if late > kept
-        else Finding("overdue", Health.OK, "nothing waits for a sweep longer than it should")
+        else Finding("overdue", Health.OK, "no sweep is late")
     ]
     found += [
         Finding(

@@ -98,8 +98,8 @@ def picture(told: Forecast, title: str, width: int, *, ascii: bool, what_if: boo
         line = f"{name:<{left}}"
         for number, (counts, _, colour) in enumerate(columns, 1):
             count = counts[place]
-            bar = _out.bar(count, most, max(8, room), ascii=ascii)
-            padded = "" if number == len(columns) else " " * (max(8, room) - len(bar))
+            bar = _out.bar(count, most, room, ascii=ascii)
+            padded = "" if number == len(columns) else " " * (room - len(bar))
             line += f"{'':<{_GAP}}{count:>{numbers},}{'':<{_GAP}}{_out.coloured(bar, colour)}{padded}"
         lines.append(line.rstrip())
     lines.append("")
@@ -115,7 +115,7 @@ def _rest(told: Forecast, last: str, *, what_if: bool) -> list[tuple[str, int, s
         (
             "overdue",
             told.overdue,
-            "would have ended already" if what_if else "ended already; the next sweep writes it",
+            "would have ended already" if what_if else "ended already; a sweep writes it",
         ),
         ("later", told.later, f"after {last}"),
         ("never told", told.never, "no end is known"),

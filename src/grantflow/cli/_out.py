@@ -146,7 +146,7 @@ def plain_terminal() -> bool:
 
 def width() -> int:
     """Columns of the terminal, or of COLUMNS; 80 where there is none."""
-    return max(40, shutil.get_terminal_size((80, 24)).columns)
+    return max(60, shutil.get_terminal_size((80, 24)).columns)
 
 
 def coloured(text: str, code: str) -> str:
