@@ -42,17 +42,18 @@ def by_hand(told: Forecast, ends: list[datetime]) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("by", ["day", "week", "month"])
-async def test_a_forecast_is_what_counting_by_hand_says(by: str) -> None:
+@pytest.mark.parametrize(("by", "spans"), [("day", 25), ("week", 9), ("month", 2)])
+async def test_a_forecast_is_what_counting_by_hand_says(by: str, spans: int) -> None:
     clock = ManualClock(NOW)
     async with throwaway_engine(directory=People({agent: ["acme"] for agent in AGENTS}), clock=clock) as engine:
         ends = await lived(engine, clock)
-        told = await engine.ops.forecast(by=by, spans=3)
+        told = await engine.ops.forecast(by=by, spans=spans)
         assert [span.expiries for span in told.spans] == by_hand(told, ends)
         assert told.total == len(ends) == sum(span.expiries for span in told.spans) + told.later + told.overdue
         assert told.overdue == sum(end <= told.at for end in ends) == 4
+        assert (sum(span.expiries for span in told.spans), told.later) == (4, 4)
         assert all(span.warnings is None for span in told.spans)
-        alone = await engine.ops.forecast(by=by, spans=3, app="app-1")
+        alone = await engine.ops.forecast(by=by, spans=spans, app="app-1")
         assert [span.expiries for span in alone.spans] == by_hand(alone, ends[4:8])
         with pytest.raises(NotFound):
             await engine.ops.forecast(app="nobodys")
