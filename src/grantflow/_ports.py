@@ -313,6 +313,10 @@ class Store(Protocol):
         """Notices to deliver now, oldest first; those of an installation in their order."""
         ...
 
+    async def waiting_notices(self, limit: int) -> list[Pending]:
+        """Notices that nobody took yet, oldest first, those that wait for another try among them."""
+        ...
+
     async def dead_notices(self, limit: int) -> list[Pending]:
         """Notices that were given up, newest first."""
         ...

@@ -11,7 +11,9 @@ from grantflow_machines import Grant
 
 _ROUND = 200
 """Rows of each kind in one transaction, so that nobody waits long."""
-_SILENT = timedelta(days=1)
+SILENT_AFTER = timedelta(minutes=1)
+"""A process at work says so every few seconds; one that said nothing for so long hangs or is gone."""
+FORGOTTEN_AFTER = timedelta(days=1)
 """After which a process that said nothing is forgotten."""
 
 
@@ -22,7 +24,7 @@ async def forget(core: Core) -> Forgotten:
         tokens=now - span(settings.keep_dead_tokens),
         delivered=now - span(settings.keep_delivered),
         attempts=now - span(settings.keep_attempts),
-        beats=now - span(_SILENT),
+        beats=now - span(FORGOTTEN_AFTER),
     )
     total = Forgotten()
     while gone := await core.store.forget(before, _ROUND):

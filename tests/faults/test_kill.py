@@ -31,7 +31,7 @@ READS = {
     },
     "ops": {
         *("actions", "check_database", "preview_sweep", "job", "jobs", "job_items"),
-        *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused"),
+        *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused", "waiting_notices"),
         "apply",  # the second half of `force`
     },
     "apps": {"get", "held", "list", "on_account"},

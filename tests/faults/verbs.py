@@ -160,6 +160,7 @@ async def _look(engine: Engine, _: Prepared) -> object:
     await engine.next_warning()
     await engine.next_renewal()
     seen = await engine.ops.heartbeats(), await engine.ops.paused(), await engine.ops.dead_notices()
+    await engine.ops.waiting_notices()
     return [str(forecast.total), len(await engine.ops.broken_promises()), *map(str, seen)]
 
 

@@ -231,6 +231,7 @@ PENDING = (
     f"FROM {_outbox} e WHERE e.next_at > ?1 AND e.installation_pk IS NOT NULL)) ORDER BY o.pk LIMIT ?2"
 )
 """A notice that waits to be tried again holds back the later ones of its own installation alone."""
+WAITING_NOTICES = f"{_NOTICE} WHERE o.delivered_at IS NULL AND o.dead_at IS NULL ORDER BY o.pk LIMIT ?"
 DEAD_NOTICES = f"{_NOTICE} WHERE o.dead_at IS NOT NULL ORDER BY o.pk DESC LIMIT ?"
 COUNT_DEAD = f"SELECT count(*) FROM {_outbox} WHERE dead_at IS NOT NULL"
 REVIVE_NOTICES = f"UPDATE {_outbox} SET dead_at=NULL, tries=0 WHERE dead_at IS NOT NULL"

@@ -289,6 +289,10 @@ class SqliteStore:
         rows = await self._rows(sql.PENDING, now, limit)
         return [_pending(row) for row in rows]
 
+    async def waiting_notices(self, limit: int) -> list[Pending]:
+        """See Store.waiting_notices."""
+        return [_pending(row) for row in await self._rows(sql.WAITING_NOTICES, limit)]
+
     async def dead_notices(self, limit: int) -> list[Pending]:
         """See Store.dead_notices."""
         return [_pending(row) for row in await self._rows(sql.DEAD_NOTICES, limit)]
