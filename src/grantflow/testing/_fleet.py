@@ -297,7 +297,11 @@ def default_apps(server: ForeignServer | None) -> tuple[App, ...]:
 async def throwaway_fleet(
     *, settings: Settings | None = None, charts: Mapping[str, type[LifecycleChart]] | None = None, **choices: Any
 ) -> AsyncIterator[Fleet]:
-    """A fleet on an engine and a file of its own, which go when the block ends; `choices` are Fleet.make's."""
+    """A fleet on an engine and a file of its own, which go when the block ends; `choices` are Fleet.make's.
+
+    Without `settings` nothing is flushed at each commit: the file need not outlive a loss of power.
+    """
+    settings = settings or Settings(synchronous="NORMAL")
     clock, people, server = ManualClock(), People(), ForeignServer()
     server.expires_in = _MONTH // timedelta(seconds=1)
     async with throwaway_engine(
