@@ -36,6 +36,9 @@ class Scene:
     absent: set[tuple[str, str]] = field(default_factory=set)
     """(app, account) of apps that their admins took off."""
 
+    admins: dict[str, Actor] = field(default_factory=dict)
+    """By account."""
+
     @property
     def now(self) -> datetime:
         """The time of the engine's clock."""
@@ -100,8 +103,8 @@ async def reinstall(scene: Scene, member: Member) -> None:
     """Somebody who left comes again, as a new installation."""
     place = (member.app.key, member.account)
     if place in scene.absent:
+        await scene.engine.apps.install(*place, actor=scene.admins[member.account])
         scene.absent.discard(place)
-        await scene.engine.apps.install(*place, actor=Actor.system())
     await _walk(scene, member, False)
 
 
@@ -130,7 +133,7 @@ async def remove_app(scene: Scene, member: Member) -> None:
     place = (member.app.key, member.account)
     if place not in scene.absent:
         scene.absent.add(place)
-        await scene.engine.apps.uninstall(*place, actor=Actor.system())
+        await scene.engine.apps.uninstall(*place, actor=scene.admins[member.account])
 
 
 # -- the way through the window ---------------------------------------------------------------------
@@ -145,9 +148,7 @@ async def _walk(scene: Scene, member: Member, everything: bool) -> None:  # noqa
         scopes = version.scopes if everything else version.required
         returned = await scene.engine.agree(attempt.id, actor=member.owner, scopes=scopes)
         assert returned.code is not None
-        tokens = await scene.engine.ledger.redeem(
-            returned.code.value, client=_client(member), code_verifier=verifier
-        )
+        tokens = await scene.engine.ledger.redeem(returned.code.value, client=_client(member), code_verifier=verifier)
         member.id, member.refresh, member.whole = tokens.installation, tokens.refresh_token, everything
         member.granted(scene.now, scene.settings)
         scene.expect(member, "the end of the new grant", tokens.refresh_expires_at, member.deadline)
@@ -159,6 +160,9 @@ async def _complete(scene: Scene, member: Member, attempt: Attempt) -> None:
         raise ConfigurationError(msg, hint="pass server=, the ForeignServer that the engine was given as http=")
     query = scene.server.back(attempt.authorize_url)
     done = await scene.engine.complete(query, cookies={attempt.cookie_name: attempt.cookie.value})
+    if done.installation is None or done.outcome != "completed":
+        scene.findings.append(f"{member.id} ({member.app.key}): its callback ended as {done.outcome}")
+        return
     member.id, member.code = done.installation.id, parse_qs(query)["code"][0]
     member.granted(scene.now, scene.settings)
     scene.expect(member, "the end of the new grant", done.installation.expires_at, member.deadline)

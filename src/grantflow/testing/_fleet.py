@@ -138,17 +138,17 @@ class Fleet:
 
     async def _register(self, apps: Sequence[App], people: People, size: int, per_account: int) -> None:
         accounts = [f"account-{number}" for number in range(-(-size // per_account))]
-        for account in accounts:
-            people.add(Actor.admin(f"admin@{account}"), account)
+        admins = {account: people.add(Actor.admin(f"admin@{account}"), account) for account in accounts}
+        self.scene.admins.update(admins)
         for app in apps:
             await self.engine.apps.register(app)
             for account in accounts:
-                await self.engine.apps.install(app.key, account, actor=Actor.system())
+                await self.engine.apps.install(app.key, account, actor=admins[account])
         for number in range(size):
             turn, app = number // len(apps), apps[number % len(apps)]
             account, seat = accounts[turn % len(accounts)], turn // len(accounts)
             if app.kind is AppKind.ACCOUNT:
-                self.members.append(Member(app, account, Actor.admin(f"admin@{account}"), f"seat-{seat}"))
+                self.members.append(Member(app, account, admins[account], f"seat-{seat}"))
                 continue
             make = Actor.agent if app.kind is AppKind.AGENT else Actor.user
             self.members.append(Member(app, account, people.add(make(f"person-{number}"), account)))
@@ -312,9 +312,7 @@ async def throwaway_fleet(
         settings=settings,
         charts=charts,
     ) as engine:
-        yield await Fleet.make(
-            engine, clock, people, server=server, settings=settings, charts=charts, **choices
-        )
+        yield await Fleet.make(engine, clock, people, server=server, settings=settings, charts=charts, **choices)
 
 
 def _slices(things: Sequence[Thing]) -> Iterable[Sequence[Thing]]:

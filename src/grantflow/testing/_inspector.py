@@ -49,7 +49,7 @@ class Inspector:
                 told[member] += 1
             elif self._is_timer(member, notice):
                 died[member] += 1
-            elif not acting and member.standing is Standing.LIVE and self._standing(member, notice.body["state"]) is Standing.DEAD:
+            elif not acting and self._kills(member, notice):
                 self._refused(member, notice)
         self._deaths(due, died)
         if telling:
@@ -57,6 +57,10 @@ class Inspector:
         elif told:
             self._say(told, "was told although nothing was due")
         return Counter(notice.name for notice in heard)
+
+    def _kills(self, member: Member, notice: Notice) -> bool:
+        dead = self._standing(member, notice.body.get("state")) is Standing.DEAD
+        return dead and member.standing is Standing.LIVE
 
     def _is_timer(self, member: Member, notice: Notice) -> bool:
         timer = self._definitions[member.app.kind].timer(TimerKind.DEADLINE)
@@ -146,6 +150,6 @@ class Inspector:
             return
         longest = timedelta(seconds=self._scene.server.expires_in) + 2 * step
         for member in self.members.values():
-            if member.refused_at is not None and self._scene.now - member.refused_at > longest:
-                if member.usable(self._scene.now):
-                    yield f"{member.id} ({member.app.key}): lives on though the server refuses it"
+            late = member.refused_at is not None and self._scene.now - member.refused_at > longest
+            if late and member.usable(self._scene.now):
+                yield f"{member.id} ({member.app.key}): lives on though the server refuses it"
