@@ -103,7 +103,7 @@ class ForeignServer:
         scopes = self.alive[form["refresh_token"]]
         if self.rotates:
             self.alive.pop(form["refresh_token"])
-            return self._tokens(scopes, self._roots.pop(form["refresh_token"]))
+            return self._tokens(scopes, self._roots.pop(form["refresh_token"], ""))
         return self._gives(access_token=self._new("access"))
 
     def withdraw(self, code: str) -> bool:
