@@ -250,6 +250,8 @@ class Fleet:
 
     def _choice(self, habits: Habits, member: Member) -> Act | None:
         roll = self._random.random()
+        if roll >= habits.busiest:
+            return None
         for act, chance in habits.chances(member):
             roll -= chance
             if roll < 0:

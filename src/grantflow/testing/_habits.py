@@ -58,6 +58,13 @@ class Habits:
         return self._table[_situation(member)]
 
     @cached_property
+    def busiest(self) -> float:
+        """The most that the chances of any member come to; 1 where a subclass has its own `chances`."""
+        if type(self).chances is not Habits.chances:
+            return 1.0
+        return max(sum(chance for _, chance in chances) for chances in self._table.values())
+
+    @cached_property
     def _table(self) -> dict[str, Chances]:
         windows = [(_acts.cancel, self.cancel), (_acts.abandon, self.abandon)]
         leaves = [(_acts.uninstall, self.uninstall), (_acts.remove_app, self.remove_app)]
