@@ -45,7 +45,7 @@ async def _one(core: Core, installation: str) -> bool:
             return draft.change  # the sweep's, and behind its brake
         if found.parent is not None and found.parent.removed_at is None:
             _tell(core, draft)
-        draft.rearm()
+        draft.rearm(told=True)
         draft.change.touched = True
         return draft.change
 
