@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from grantflow import Engine
@@ -51,8 +51,8 @@ async def _deliver(engine: Engine, stop: Stop) -> object:
 
 
 async def _tidy(engine: Engine, stop: Stop) -> object:
-    gone = await engine.forget()
-    return gone if stop() else (gone, await engine.recount())
+    gone = asdict(await engine.forget())
+    return gone if stop() else {**gone, "recounted": await engine.recount()}
 
 
 async def _jobs(engine: Engine, stop: Stop) -> object:

@@ -22,7 +22,7 @@ from grantflow.testing import ManualClock
 from tests.cli.fleet import Command, Fleet
 
 REASON = ("--reason", "maintenance of the disks")
-DUTIES = ("expiry", "renewal", "warnings", "outbox", "housekeeping")
+DUTIES = ("expiry", "renewal", "warnings", "outbox", "jobs", "housekeeping")
 
 
 async def beat(fleet: Fleet, kind: str, age: timedelta, note: str = "") -> None:
