@@ -186,7 +186,7 @@ SNAPSHOT_BY_NATURAL = (
     _SNAPSHOT + "i.app_pk = ?2 AND i.account = ?3 AND i.subject_kind = ?4 AND i.subject_id = ?5 AND i.label = ?6 "
     "AND i.state <> 'uninstalled'"
 )
-SNAPSHOT_DUE = _SNAPSHOT + "i.pk = ?2 AND i.due_at <= ?3 AND NOT i.quarantined"
+SNAPSHOT_DUE = _SNAPSHOT + "i.pk IN (SELECT value FROM json_each(?2)) AND i.due_at <= ?3 AND NOT i.quarantined"
 SELECT_APP = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.key = ?"
 SELECT_APP_BY_CLIENT = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.client_id = ?"
 SELECT_APP_BY_PK = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.pk = ?"
