@@ -185,9 +185,10 @@ HISTORY = (
 LATEST = f"SELECT at FROM {_transition} ORDER BY pk DESC LIMIT 1"
 OVERDUE = f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)"
 DUE = (
-    f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? "
-    "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?"
+    f"SELECT pk FROM (SELECT pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? "
+    "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?) ORDER BY pk"
 )
+"""In the order of keys, so that neighbours of a page are written together."""
 DUE_BY_APP = (
     f"SELECT d.app_pk, a.key, d.n FROM (SELECT app_pk, count(*) AS n FROM {_installation} "
     "WHERE due_at IS NOT NULL AND due_at <= ?1 AND deadline_at <= ?1 GROUP BY app_pk) d "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from array import array
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
@@ -260,10 +261,10 @@ class SqliteStore:
         """See Store.overdue."""
         return int((await self._rows(sql.OVERDUE, now, bound))[0][0])
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
         """See Store.due."""
-        rows = await self._rows(sql.DUE, now, json.dumps(sorted(without)), limit)
-        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in rows]
+        values = (now, json.dumps(sorted(without)), limit)
+        return await self._read(lambda conn: array("q", (pk for (pk,) in conn.execute(sql.DUE, values))))
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
         """See Store.due_by_app."""
