@@ -293,8 +293,8 @@ class Store(Protocol):
         """Rows whose due time has passed, from the due index alone, counted no further than `bound`."""
         ...
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
-        """(pk, app pk) of rows due at `now`, earliest first, but for those of some apps."""
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
+        """Keys of the `limit` rows that have been due longest at `now`, but for those of some apps; ascending."""
         ...
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:

@@ -20,7 +20,8 @@ from grantflow._transition import SUPERSEDED
 from grantflow.errors import TransitionRefused
 from grantflow_machines import Instant, TimerKind
 
-_READ = 20_000
+_READ = 1_000_000
+"""Keys that are read at once, eight bytes each; the more, the fewer pages are written twice."""
 _CHUNK = 2_000
 
 
@@ -140,11 +141,11 @@ async def sweep(
     while (left is None or left > 0) and not stopped():
         asked = _READ if left is None else min(_READ, left)
         due = await core.store.due(now, asked, waiting)
-        pks = sorted(pk for pk, _ in due if pk not in total.stuck)
+        pks = [pk for pk in due if pk not in total.stuck] if total.stuck else due
         if not pks:
             break
         for start in range(0, len(pks), _CHUNK):
-            await _chunk(core, pks[start : start + _CHUNK], now, run_id, total, stopped)
+            await _chunk(core, list(pks[start : start + _CHUNK]), now, run_id, total, stopped)
             if progress is not None:
                 progress(total.seen, len(pks))
         if left is not None:

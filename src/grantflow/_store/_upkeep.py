@@ -8,18 +8,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grantflow._ports import End, Forgotten, Retention, Rules
-from grantflow._store import _tables
-from grantflow._store._statements import table_of
+from grantflow._store import _names
 
-_installation = table_of(_tables.Installation).name
-_attempt = table_of(_tables.Attempt).name
-_token = table_of(_tables.TokenSet).name
-_credential = table_of(_tables.Credential).name
-_transition = table_of(_tables.Transition).name
-_count = table_of(_tables.Count).name
-_outbox = table_of(_tables.Outbox).name
-_beat = table_of(_tables.Beat).name
-_revocation = table_of(_tables.Revocation).name
+_installation = _names.INSTALLATION
+_attempt = _names.ATTEMPT
+_token = _names.TOKEN_SET
+_credential = _names.CREDENTIAL
+_transition = _names.TRANSITION
+_count = _names.COUNT
+_outbox = _names.OUTBOX
+_beat = _names.BEAT
+_revocation = _names.REVOCATION
 
 # -- forgetting -----------------------------------------------------------------------------------
 _OLD = {
