@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,14 +48,17 @@ async def engine_on(
         yield engine
 
 
-def seed(file: Path, count: int, *, state: str = "active", due: int | None = None) -> list[str]:
-    """Rows written by hand, as fast as the file takes them."""
+def seed(
+    file: Path, count: int, *, state: str = "active", due: int | Sequence[int] | None = None, app_pk: int = 1
+) -> list[str]:
+    """Rows written by hand, as fast as the file takes them; `due` is one instant for all, or one for each."""
     conn = sqlite3.connect(file, timeout=30)
     rows, steps = [], []
     start = conn.execute("SELECT coalesce(max(pk), 0) FROM grantflow_installation").fetchone()[0]
     for n in range(start + 1, start + count + 1):
+        at = due[n - start - 1] if isinstance(due, Sequence) else due
         row = InstallationRow(
-            n, f"bench-{n:012d}", 1, "acme", "agent", f"agent-{n}", "default", state, None, 1, 0, due, due,
+            n, f"bench-{n:012d}", app_pk, "acme", "agent", f"agent-{n}", "default", state, None, 1, 0, at, at,
             grant_revoked=False, granted="tickets.read tickets.write", identity=None, definition="AgentInstallation",
             definition_version=1, fingerprint="f", bucket=0, created_at=NOW, entered_at=NOW, updated_at=NOW,
         )  # fmt: skip
@@ -65,7 +68,7 @@ def seed(file: Path, count: int, *, state: str = "active", due: int | None = Non
     with conn:
         conn.executemany(sql.INSERT_INSTALLATION.sql, rows)
         conn.executemany(sql.INSERT_TRANSITION.sql, steps)
-        conn.execute(sql.ADD_COUNT, (1, state, 0, count))
+        conn.execute(sql.ADD_COUNT, (app_pk, state, 0, count))
     conn.close()
     return [str(row[0]) for row in rows]
 

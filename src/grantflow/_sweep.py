@@ -141,14 +141,18 @@ async def sweep(
         asked = _READ if left is None else min(_READ, left)
         due = await core.store.due(now, asked, waiting)
         pks = sorted(pk for pk, _ in due if pk not in total.stuck)
-        if not pks:
+        if not due:
             break
+        if not pks:  # all of them are of apps this process cannot judge: nobody else waits behind them
+            waiting |= {app_pk for _, app_pk in due}
+            continue
+        skipped = total.skipped
         for start in range(0, len(pks), _CHUNK):
             await _chunk(core, pks[start : start + _CHUNK], now, run_id, total, stopped)
             if progress is not None:
                 progress(total.seen, len(pks))
         if left is not None:
-            left -= len(pks)
+            left -= len(pks) - (total.skipped - skipped)
         if len(due) < asked:
             break
     await _use_up(core, now)

@@ -81,8 +81,11 @@ class Timekeeping(ClientMode):
         return await self._courier.deliver()
 
     async def forget(self) -> Forgotten:
-        """Let go of what is kept no longer: sealed tokens of dead grants, delivered notices, old attempts."""
-        return await _upkeep.forget(self._core)
+        """Let go of what is kept no longer: sealed tokens of dead grants, delivered notices, old attempts.
+
+        Nothing goes after a step of the clock until a sweep believed it, nor while the brake holds an app.
+        """
+        return await _upkeep.forget(self._core, self._brake)
 
     async def beat(self, kind: str, note: str = "") -> None:
         """Say that this process is at work, for consoles and `ops.diagnose`; call it every few seconds."""
