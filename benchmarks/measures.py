@@ -1,4 +1,4 @@
-"""The measurements: F1 and F2 transitions, F7 the decision, F8 a cold start, and a sweep beside other callers."""
+"""The measurements: F1 and F2 transitions, F6 lateness, F7 the decision, F8 a cold start, and a fair sweep."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import raw
+from benchmarks.lateness import f6
 from benchmarks.world import NOW, OPERATOR, Line, engine_on, later, middle, p99, seed, toggles, traced
 from grantflow._compile import compile_chart
 from grantflow._decide import decide
@@ -173,6 +174,7 @@ async def sweep(folder: Path, rows: int = 100_000) -> list[Line]:
 MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
     "F1": f1,
     "F2": f2,
+    "F6": f6,
     "F7": f7,
     "F8": f8,
     "sweep": sweep,
