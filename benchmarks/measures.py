@@ -1,5 +1,5 @@
 """The measurements: F1 and F2 transitions, F4 and a smaller sweep beside other callers, F5 look-ups at two sizes,
-F7 the decision, F8 a cold start.
+F6 lateness, F7 the decision, F8 a cold start.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import raw
+from benchmarks.lateness import f6
 from benchmarks.world import DAY, NOW, OPERATOR, Due, Line, engine_on, later, middle, p99, seed, toggles, traced
 from grantflow import Engine
 from grantflow._compile import compile_chart
@@ -239,6 +240,7 @@ MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
     "F2": f2,
     "F4": f4,
     "F5": f5,
+    "F6": f6,
     "F7": f7,
     "F8": f8,
     "sweep": sweep,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -60,11 +60,20 @@ class Due(StrEnum):
     LATER = f"{NOW + 90 * DAY} + k * 1000"
 
 
-def seed(file: Path, count: int, *, state: str = "active", due: Due = Due.NEVER) -> list[str]:
+def seed(
+    file: Path,
+    count: int,
+    *,
+    state: str = "active",
+    due: Due | int | Sequence[int] = Due.NEVER,
+    app_pk: int = 1,
+) -> list[str]:
     """Rows as the engine would have left them, multiplied inside the file; `engine.ops.broken_promises` agrees."""
+    ends = None if isinstance(due, (Due, int)) else due
+    end = Due.NEVER.value if ends is not None else str(due)
     definition, long_ago = compile_chart(CHARTS["agent"]), NOW - 60 * DAY
     row = InstallationRow(
-        1, "", 1, "acme", "agent", "", "default", state, None, 1, 1, None, None, grant_revoked=False,
+        1, "", app_pk, "acme", "agent", "", "default", state, None, 1, 1, None, None, grant_revoked=False,
         granted="tickets.read tickets.write", identity=None, definition=definition.name,
         definition_version=definition.version, fingerprint=definition.fingerprint, bucket=0, created_at=long_ago,
         entered_at=long_ago, updated_at=long_ago,
@@ -73,10 +82,10 @@ def seed(file: Path, count: int, *, state: str = "active", due: Due = Due.NEVER)
     step = TransitionRow(
         1, 1, None, "created", state, "system", row.created_at, None, False, None, None, row.fingerprint
     )
-    warned = f"{due} - {30 * DAY}" if due is Due.LATER else "NULL"
+    warned = f"{end} - {30 * DAY}" if due is Due.LATER else "NULL"
     varied = {
-        "pk": "k", "public_id": "printf('bench-%012d', k)", "subject_id": "printf('agent-%d', k)", "due_at": due,
-        "deadline_at": due, "notice_due_at": warned,
+        "pk": "k", "public_id": "printf('bench-%012d', k)", "subject_id": "printf('agent-%d', k)", "due_at": end,
+        "deadline_at": end, "notice_due_at": warned,
     }  # fmt: skip
     conn = sqlite3.connect(file, timeout=30, isolation_level=None)
     conn.execute("PRAGMA synchronous=OFF")
@@ -86,7 +95,7 @@ def seed(file: Path, count: int, *, state: str = "active", due: Due = Due.NEVER)
     for table, one, keys in (
         ("installation", row, varied),
         ("transition", step, {"installation_pk": "k"}),
-        ("token_set", tokens, {"installation_pk": "k", "refresh_expires_at": due}),
+        ("token_set", tokens, {"installation_pk": "k", "refresh_expires_at": end}),
     ):
         names = list(sql.columns(type(one)))
         values = [None if name in keys else getattr(one, name) for name in names]
@@ -96,7 +105,17 @@ def seed(file: Path, count: int, *, state: str = "active", due: Due = Due.NEVER)
             f"SELECT {', '.join(keys.get(name, '?') for name in names)} FROM n",
             (start + 1, start + count, *(v for n, v in zip(names, values, strict=True) if n not in keys)),
         )
-    conn.execute(sql.ADD_COUNT, (1, state, 0, count))
+    if ends is not None:
+        for table, key, columns in (
+            ("installation", "pk", ("due_at", "deadline_at")),
+            ("token_set", "installation_pk", ("refresh_expires_at",)),
+        ):
+            changed = ", ".join(f"{name}=?1" for name in columns)
+            conn.executemany(
+                f"UPDATE grantflow_{table} SET {changed} WHERE {key}=?2",
+                zip(ends, range(start + 1, start + count + 1), strict=True),
+            )
+    conn.execute(sql.ADD_COUNT, (app_pk, state, 0, count))
     conn.execute("COMMIT")
     conn.close()
     return [f"bench-{n:012d}" for n in range(start + 1, start + count + 1)]

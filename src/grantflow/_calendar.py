@@ -177,7 +177,7 @@ class Calendar(Operating):
     async def reconcile_counts(self, *, actor: Actor, reason: str) -> int:
         """Recount every installation and correct the counters; returns how many were wrong."""
         await self._allowed(actor, "reconcile-counts", "counters", reason)
-        wrong = await _upkeep.reconcile_counts(self._core)
+        wrong = await self._core.store.correct_counts()
         await self._record(actor, "reconcile-counts", "counters", reason, None, "applied", f"{wrong} were wrong")
         return wrong
 

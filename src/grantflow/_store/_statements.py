@@ -217,10 +217,10 @@ OLDEST_NOTICE = f"SELECT min(at), count(*) FROM {_outbox} WHERE delivered_at IS 
 DELIVERED = f"UPDATE {_outbox} SET delivered_at=?, next_at=NULL WHERE pk=?"
 NOT_DELIVERED = f"UPDATE {_outbox} SET tries=?, next_at=?, dead_at=? WHERE pk=?"
 WARNINGS_DUE = (
-    f"SELECT public_id FROM {_installation} WHERE notice_due_at IS NOT NULL AND notice_due_at <= ?1 "
+    f"SELECT public_id, app_pk FROM {_installation} WHERE notice_due_at IS NOT NULL AND notice_due_at <= ?1 "
     "AND (due_at IS NULL OR due_at > ?1) AND app_pk NOT IN (SELECT a.pk "
-    f"FROM {_app} a JOIN {_names.CONTROL} c ON c.name = 'held:' || a.key) "
-    "ORDER BY notice_due_at LIMIT ?2"
+    f"FROM {_app} a JOIN {_names.CONTROL} c ON c.name = 'held:' || a.key "
+    "UNION ALL SELECT value FROM json_each(?3)) ORDER BY notice_due_at LIMIT ?2"
 )
 """What is due itself is left to the sweep, and what its brake holds is not spoken of."""
 NEXT_WARNING = f"SELECT min(notice_due_at) FROM {_installation} WHERE notice_due_at > ?"

@@ -387,7 +387,7 @@ class OperatorAction(Base, table=True):
 class Job(Base, table=True):
     """Bulk work; open jobs are few, so that finding them needs no more than their states."""
 
-    __tablename__ = "grantflow_job"
+    __tablename__ = _names.JOB
     __table_args__ = (Index("grantflow_job_state", "state", "pk"),)
     pk: int | None = _key()
     public_id: str = Field(unique=True)
@@ -423,7 +423,7 @@ class Job(Base, table=True):
 class JobItem(Base, table=True):
     """Rows of bulk work, each with the version its plan saw."""
 
-    __tablename__ = "grantflow_job_item"
+    __tablename__ = _names.JOB_ITEM
     __table_args__ = (
         Index("grantflow_job_item_outcome", "job_pk", "outcome", "ordinal"),
         {"sqlite_with_rowid": False},

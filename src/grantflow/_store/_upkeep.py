@@ -71,6 +71,29 @@ COUNT_DIFFERENCES = (
 )
 """One statement, hence one instant: a difference stays true however many writers go on counting."""
 
+_CORRECTIONS = -1
+"""The slot that no transition writes: what a recount added, so that another one at the same time is seen."""
+_CORRECTED = f"SELECT app_pk, state, n FROM {_count} WHERE slot = {_CORRECTIONS}"
+_FIRST_CORRECTION = f"INSERT OR IGNORE INTO {_count} (app_pk, state, slot, n) VALUES (?, ?, {_CORRECTIONS}, 0)"
+_CORRECT = f"UPDATE {_count} SET n = n + ? WHERE app_pk = ? AND state = ? AND slot = {_CORRECTIONS} AND n = ?"
+Miscounted = list[tuple[int, str, int, int]]
+
+
+def miscounted(conn: sqlite3.Connection) -> Miscounted:
+    """(app pk, state, real minus counted, corrected so far); what was corrected is read first, see `correct`."""
+    corrected = {(app, state): n for app, state, n in conn.execute(_CORRECTED)}
+    return [(app, state, n, corrected.get((app, state), 0)) for app, state, n in conn.execute(COUNT_DIFFERENCES)]
+
+
+def correct(conn: sqlite3.Connection, wrong: Miscounted) -> int:
+    """Add the differences, but for those that another recount has added since they were seen; how many."""
+    done = 0
+    for app, state, more, before in wrong:
+        conn.execute(_FIRST_CORRECTION, (app, state))
+        done += conn.execute(_CORRECT, (more, app, state, before)).rowcount
+    return done
+
+
 _OPEN = f"(SELECT count(*) FROM {_attempt} x WHERE x.installation_pk = i.pk AND x.outcome IS NULL)"
 _LAST = f"FROM {_transition} r WHERE r.installation_pk = i.pk"
 _IN = "IN (SELECT value FROM json_each(?))"

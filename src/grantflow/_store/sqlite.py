@@ -195,11 +195,13 @@ class SqliteStore:
         gone: Forgotten = await self.writer.run(lambda conn, _: _upkeep.forget(conn, old))
         return gone
 
-    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
-        """See Store.add_to_counts."""
-        await self.writer.run(
-            lambda _, counts: counts.update({(app, state): more for app, state, more in differences})
-        )
+    async def correct_counts(self) -> int:
+        """See Store.correct_counts."""
+        wrong = await self._read(_upkeep.miscounted)
+        if not wrong:
+            return 0
+        corrected: int = await self.writer.run(lambda conn, _: _upkeep.correct(conn, wrong))
+        return corrected
 
     # -- reading --------------------------------------------------------------------------------
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
@@ -299,9 +301,10 @@ class SqliteStore:
         """See Store.next_notice."""
         return await self._instant(sql.NEXT_NOTICE)
 
-    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
+    async def warnings_due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[str, int]]:
         """See Store.warnings_due."""
-        return [str(name) for (name,) in await self._rows(sql.WARNINGS_DUE, now, limit)]
+        rows = await self._rows(sql.WARNINGS_DUE, now, limit, json.dumps(sorted(without)))
+        return [(str(name), app if isinstance(app, int) else -1) for name, app in rows]
 
     async def next_warning(self, after: Instant) -> Instant | None:
         """See Store.next_warning."""
@@ -314,10 +317,6 @@ class SqliteStore:
     async def beats(self) -> list[BeatRow]:
         """See Store.beats."""
         return [BeatRow(*row) for row in await self._rows(sql.BEATS)]
-
-    async def count_differences(self) -> list[tuple[int, str, int]]:
-        """See Store.count_differences."""
-        return [(int(app), str(state), int(n)) for app, state, n in await self._rows(_upkeep.COUNT_DIFFERENCES)]
 
     async def broken_promises(self, rules: Rules, limit: int) -> list[str]:
         """See Store.broken_promises."""
