@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from grantflow import Actor, ClientCredentials, Engine, KeyRing, Lifetime, LifetimePolicy, Notice, Settings
+from grantflow._store import _statements as sql
 from grantflow.testing import SECRET, ForeignServer, ManualClock, People, authorize, grant, sample_app
 
 ANN, BOB = Actor.admin("ann"), Actor.agent("bob")
@@ -97,6 +98,7 @@ async def test_warnings_that_were_missed_together_come_as_one(host: Host) -> Non
     await authorize(host.engine, "agent-app", "acme", actor=BOB)
     host.clock.advance(362 * DAY)
     assert [body["days_left"] for body in await host.told(EXPIRING)] == [3]
+    assert await host.told(EXPIRING) == []
     host.clock.advance(2 * DAY)
     assert [body["days_left"] for body in await host.told(EXPIRING)] == [1], "the next one comes all the same"
 
@@ -242,12 +244,11 @@ async def test_a_limit_leaves_the_rest_for_the_next_call(host: Host) -> None:
 
 async def test_an_app_that_cannot_be_read_does_not_keep_the_others_waiting(host: Host) -> None:
     await authorize(host.engine, "agent-app", "acme", actor=BOB)
+    copied = [name for name in sql.INSTALLATION_COLUMNS if name not in ("pk", "public_id", "subject_id")]
     host.change(
-        "INSERT INTO grantflow_installation SELECT NULL, 'copy-' || n, app_pk, 'acme', subject_kind, 's-' || n,"
-        " label, state, reason, version, generation, due_at, deadline_at, grant_revoked, granted, identity,"
-        " definition, definition_version, fingerprint, bucket, created_at, entered_at, updated_at, forced, suspended_by,"
-        " suspended_at, suspended_why, quarantined, ended_at, notice_due_at FROM grantflow_installation,"
-        " (WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 150) SELECT n FROM c)"
+        f"INSERT INTO grantflow_installation (public_id, subject_id, {', '.join(copied)}) "
+        f"SELECT 'copy-' || n, 's-' || n, {', '.join(copied)} FROM grantflow_installation, "
+        "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 150) SELECT n FROM c)"
     )
     host.clock.advance(timedelta(hours=1))
     await host.engine.apps.register(sample_app("agent", key="other"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import time_machine
 from grantflow import Actor, Engine, Lifetime, LifetimePolicy, Settings
 from grantflow.testing import People, authorize, sample_app
 from grantflow_scheduler import run_forever
-from grantflow_scheduler import _daemon as daemon_module
 from tests.scheduler.stage import ANN, APP, OPERATOR, WHY
 
 
@@ -26,16 +25,13 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def on_ready(told: Callable[[], None]) -> None:
-    """Call it when the daemon says that it is at work."""
-    real = daemon_module._log.info
+class OnReady(logging.Handler):
+    """Tells the test when the daemon says that it is at work."""
 
-    def info(text: str, *values: object) -> None:
-        real(text, *values)
-        if text.startswith("at work"):
-            told()
-
-    daemon_module._log.info = info  # type: ignore[method-assign]
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line of its log."""
+        if record.getMessage().startswith("at work"):
+            say("ready")
 
 
 _travels: list[time_machine.travel] = []
@@ -60,7 +56,10 @@ def daemon(file: Path, interval: float, ahead: float = 0.0) -> int:
 
     if ahead:
         step(ahead)
-    on_ready(lambda: say("ready"))
+    log = logging.getLogger("grantflow.scheduler")
+    log.setLevel(logging.INFO)
+    log.addHandler(OnReady())
+    log.addHandler(logging.StreamHandler())
     threading.Thread(target=listen, daemon=True).start()
     return run_forever(f"sqlite:///{file}", interval=interval)
 
