@@ -1,0 +1,12 @@
+"""Pages and endpoints that a platform mounts: window, consent form, token endpoint, gallery, prompt, callback.
+
+    api.mount("/", hosting.create_app(engine, who_is=session_of, base_url="https://platform.example"))
+
+Nothing is kept here: every request reads and writes the engine alone, so any number of processes may serve a journey.
+Needs the extra `[hosting]`: Starlette and Jinja2.
+"""
+
+from grantflow.hosting._app import create_app
+from grantflow.hosting._protect import protect
+
+__all__ = ["create_app", "protect"]
