@@ -102,7 +102,7 @@ class Browser:
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(server), base_url=origin, headers=headers)
         if session:
             self.http.cookies.set("session", session)
-        self.page: Page
+        self.page = Page(httpx2.Response(200, text=""))
         self.url = ""
         self.left = ""
         """The address of another site the browser was sent to, and went no further."""

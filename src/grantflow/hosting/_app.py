@@ -21,7 +21,7 @@ from grantflow import Engine
 from grantflow.errors import ConfigurationError, GrantflowError, NotFound
 from grantflow.hosting import _authorize, _callback, _pages, _problems, _tokens
 from grantflow.hosting._site import Binding, Site, StartUrl, WhoIs
-from grantflow.hosting._words import inert
+from grantflow.hosting._words import inert, tint
 
 _HERE = Path(__file__).parent
 _VARIABLE, _VALUE = re.compile(r"--gf-[a-z-]+"), re.compile(r"[^{};<>@\\]{1,200}")
@@ -168,7 +168,7 @@ def _environment(templates: str | Path | None) -> Environment:
     first = [] if templates is None else [FileSystemLoader(templates)]
     loader = ChoiceLoader([*first, ours, PrefixLoader({"grantflow": ours})])
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    pages.filters["inert"] = inert
+    pages.filters["inert"], pages.filters["tint"] = inert, tint
     return pages
 
 

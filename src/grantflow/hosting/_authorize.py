@@ -133,7 +133,6 @@ def _form(
         form=form,
         app=app,
         account=account,
-        place=app.name,
         empty=empty,
     )
 

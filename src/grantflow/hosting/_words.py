@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,6 @@ ENGLISH = {
     "skip": "Skip to the content",
     "cancel": "Cancel",
     "window.title": "Authorize {app}",
-    "window.lead": "{app} asks to be connected to one of your accounts.",
     "window.accounts": "Choose an account",
     "window.hint": "The app gets access to this account and to no other.",
     "window.continue": "Continue",
@@ -28,7 +28,7 @@ ENGLISH = {
     "consent.required": "required",
     "consent.optional": "optional",
     "consent.agree": "Agree",
-    "consent.after": "You go back to {place} afterwards. You can withdraw this permission at any time.",
+    "consent.after": "You go back to {app} afterwards.",
     "consent.empty": "No scope was left to agree to. Choose at least one, or cancel.",
     "market.title": "Marketplace",
     "market.lead": "Apps that can be connected to your accounts.",
@@ -41,7 +41,7 @@ ENGLISH = {
     "market.accounts": "Your accounts",
     "market.install": "Install on {account}",
     "market.not_installed": "Not installed",
-    "market.open": "Open",
+    "market.ask": "Ask an admin of {account} to install it.",
     "market.elsewhere": "This app is connected from the app itself.",
     "gallery.title": "App Gallery",
     "gallery.lead": "Apps on {account}",
@@ -62,7 +62,6 @@ ENGLISH = {
     "gallery.available.on": "Make available",
     "gallery.available.off": "Stop availability",
     "gallery.gap": "The installed version asks for more than was agreed to.",
-    "front.title": "{app}",
     "front.works": "{app} is connected to {account} and works.",
     "front.not_available": "{app} is authorized, but not available to you. Ask an admin of {account} to make it"
     " available to all agents.",
@@ -83,7 +82,6 @@ ENGLISH = {
     "problem.reason": "Reason",
     "problem.who": "Who can act",
     "problem.again": "Start again",
-    "problem.sign_in": "Sign in",
     "problem.not_found": "There is no such page",
     "problem.permission_denied": "This is for somebody else to do",
     "problem.refused": "This can no longer be done",
@@ -108,7 +106,6 @@ ENGLISH = {
     "problem.elsewhere.next": "Open {app} and connect it from there.",
     "problem.quarantined": "This installation was set aside",
     "problem.quarantined.next": "An operator of the platform has to look at it.",
-    "problem.unsupported": "This app is authorized at its own server",
     "outcome.cancelled": "The authorization was cancelled",
     "outcome.refused": "The authorization was refused",
     "outcome.expired": "The time for this authorization is over",
@@ -133,6 +130,11 @@ def inert(text: object) -> str:
     'ab'
     """
     return _TRICKS.sub("", str(text))
+
+
+def tint(key: str) -> int:
+    """Which of the six colours an app's letter stands on, the same on every page."""
+    return zlib.crc32(key.encode("utf-8", "surrogatepass")) % 6
 
 
 @dataclass(frozen=True, slots=True)
