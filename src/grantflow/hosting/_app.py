@@ -134,7 +134,9 @@ def create_app(
         page("/apps/{app}/install", _pages.install, "POST"),
         page("/apps/{app}/availability", _pages.availability, "POST"),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_Headers)], exception_handlers={HTTPException: missing})
+    app = Starlette(routes=routes, middleware=[Middleware(_Headers)], exception_handlers={HTTPException: missing})
+    app.router.redirect_slashes = False  # such a redirect would be made of the Host header
+    return app
 
 
 class _Headers:
