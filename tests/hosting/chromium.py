@@ -1,4 +1,4 @@
-"""A real browser, driven over its own pipe, and a plain socket server for it: no package beside the standard library."""
+"""A real browser, driven over its own pipe, and a plain socket server for it: nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ async def served(app: ASGIApp, sink: list[str]) -> AsyncIterator[int]:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = head[0].split(" ")
-            headers = [(n.strip().lower(), v.strip()) for n, _, v in (line.partition(":") for line in head[1:] if line)]
+            headers = [
+                (n.strip().lower(), v.strip()) for n, _, v in (line.partition(":") for line in head[1:] if line)
+            ]
             body = await reader.readexactly(int(dict(headers).get("content-length", "0")))
             sink.append(f"{method} {target} {dict(headers).get('host')}")
             path, _, query = target.partition("?")
@@ -139,7 +141,7 @@ class Tab:
     async def picture(self, path: Path) -> None:
         """What is to be seen."""
         data = (await self.call("Page.captureScreenshot", format="png"))["data"]
-        path.write_bytes(base64.b64decode(data))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(data))
 
 
 @asynccontextmanager

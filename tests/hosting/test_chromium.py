@@ -167,7 +167,8 @@ CONTRAST = """(() => {
   const rgb = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data]; };
   const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(v => v / 255)
-    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
   const behind = one => { for (; one; one = one.parentElement) {
     const found = rgb(getComputedStyle(one).backgroundColor); if (found[3] === 255) return found; }
     return [255, 255, 255, 255]; };

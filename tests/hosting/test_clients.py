@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 import httpx2
 import pytest
-from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError
-from oauthlib.oauth2 import WebApplicationClient
-from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
+from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError  # type: ignore[import-untyped]
+from oauthlib.oauth2 import WebApplicationClient  # type: ignore[import-untyped]
+from oauthlib.oauth2.rfc6749.errors import InvalidGrantError  # type: ignore[import-untyped]
 
 from grantflow.testing import SECRET
 from tests.hosting.world import CALLBACK, ORIGIN, World
@@ -55,7 +55,9 @@ async def test_authlib_walks_the_whole_way(world: World, method: str) -> None:
         assert (await client.get(f"{ORIGIN}/api/tickets")).status_code == 200
 
         with pytest.raises(OAuthError, match="invalid_grant"):  # the code a second time ends the grant it made
-            await authlib(world).fetch_token(TOKEN, authorization_response=answer, state=state, code_verifier=verifier)
+            await authlib(world).fetch_token(
+                TOKEN, authorization_response=answer, state=state, code_verifier=verifier
+            )
         assert (await client.get(f"{ORIGIN}/api/tickets")).status_code == 401
 
 

@@ -1,4 +1,4 @@
-"""The requirements as a person sees them, S-01 … S-37: the server is killed and started between every two requests."""
+"""The requirements as a person sees them, S-01 … S-37: the server dies between every two requests."""
 
 from __future__ import annotations
 

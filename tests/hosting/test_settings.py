@@ -57,7 +57,9 @@ def test_the_language_is_the_first_one_that_is_known(accepted: str, language: st
 
 def test_every_word_of_the_pages_is_in_the_catalog_and_none_is_idle() -> None:
     home = Path(hosting.__file__).parent
-    sources = [path.read_text() for kind in ("*.html", "*.py") for path in home.rglob(kind) if path.name != "_words.py"]
+    sources = [
+        path.read_text() for kind in ("*.html", "*.py") for path in home.rglob(kind) if path.name != "_words.py"
+    ]
     families = ("state.", "problem.", "outcome.", "prompt.", "market.kind.", "dir")
     text = "\n".join(sources)
     assert [key for key in ENGLISH if f"'{key}'" not in text and f'"{key}"' not in text

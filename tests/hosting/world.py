@@ -87,7 +87,11 @@ class World:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The whole platform, from its start to its end, for one request."""
         self.starts += 1
-        values = {"who_is": who_is, "base_url": self.origin + self.prefix, "start_url": starts_at} | self.hosted
+        values: dict[str, Any] = {
+            "who_is": who_is,
+            "base_url": self.origin + self.prefix,
+            "start_url": starts_at,
+        } | self.hosted
         async with self.engine() as engine:
             pages = hosting.create_app(engine, **values)
             rest = hosting.protect(engine, scopes=["tickets.read"])(Starlette(routes=[Route("/tickets", tickets)]))

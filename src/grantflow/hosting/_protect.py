@@ -18,7 +18,8 @@ def protect(engine: Engine, *, scopes: Iterable[str] = (), realm: str = "api") -
         api.mount("/api", hosting.protect(engine, scopes=["tickets.read"])(rest))
 
     A request behind it finds the grant as `request.state.grant`. A dead grant is answered 401 with the guidance as
-    JSON, a missing scope 403; without a token the 401 says only how to come (RFC 6750 §3.1). Websockets are guarded, too.
+    JSON, a missing scope 403; without a token the 401 says only how to come (RFC 6750 §3.1). Websockets
+    are guarded, too.
 
     Args:
         engine: The engine whose ledger gave the tokens.
