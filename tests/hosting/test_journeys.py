@@ -46,7 +46,7 @@ async def test_s01_otherwise_an_agent_is_told_who_can(world: World) -> None:
         with world.unchanged():
             await bob.open(world.request_of(ACCOUNT))
         assert bob.page.status == 403
-        assert "only an admin of the account may do this" in bob.page.text
+        assert "Only an admin of the account may do this" in bob.page.text
         assert "The account app" in bob.page.text
         assert "an admin of the account" in bob.page.text
 
