@@ -8,5 +8,6 @@ Needs the extra `[hosting]`: Starlette and Jinja2.
 
 from grantflow.hosting._app import create_app
 from grantflow.hosting._protect import protect
+from grantflow.hosting._words import ENGLISH
 
-__all__ = ["create_app", "protect"]
+__all__ = ["ENGLISH", "create_app", "protect"]

@@ -73,7 +73,7 @@ def create_app(
         binding: (request) → 16 bytes or more of the host's session, in place of a cookie for foreign servers.
         theme: CSS variables, for example `{"--gf-accent": "light-dark(#0a5, #4e9)"}`.
         templates: A folder whose files take the place of ours; `grantflow/base.html` names ours.
-        translations: Language → key → text, as in the catalog `grantflow.hosting._words.ENGLISH`.
+        translations: Language → key → text, as in the catalog `hosting.ENGLISH`.
 
     Raises:
         ConfigurationError: a setting is malformed.
