@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.hosting import test_journeys
 from tests.hosting.test_security import ROUTES
 
+JOURNEYS = Path(__file__).parents[2] / "docs/reference/journeys.md"
 PAGE = Path(__file__).parents[2] / "docs/how-to/hosting.md"
 
 
@@ -26,6 +28,13 @@ def test_the_host_of_the_how_to_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert web.get("/api/tickets").status_code == 401
         found = web.get("/.well-known/oauth-authorization-server").json()
         assert found["issuer"] == "https://platform.example"
+
+
+def test_every_requirement_with_a_screen_is_walked_through_it() -> None:
+    rows = re.findall(r"^\| (S-\d\d) \|.*\| yes \| `test_", JOURNEYS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 20
+    names = " ".join(name for name in vars(test_journeys) if name.startswith("test_"))
+    assert [row for row in rows if f"_s{row[2:]}_" not in names] == []
 
 
 def test_every_address_is_on_the_page() -> None:

@@ -76,6 +76,7 @@ async def test_s08_s09_s11_the_window_shows_the_app_and_every_account_of_an_agen
         await bob.press("Continue", account="globex")
         assert bob.page.headings == ["The agent app asks for permission", "Awaiting your approval"]
         assert "Globex" in bob.page.text
+        assert "You go back to app.example afterwards." in bob.page.text
     async with world.browser("carol") as carol:
         await carol.open(world.request_of(AGENT))
         assert ("account", "acme") in carol.page.forms[0].fields, "one account is preselected"

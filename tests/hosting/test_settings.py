@@ -66,7 +66,7 @@ def test_every_word_of_the_pages_is_in_the_catalog_and_none_is_idle() -> None:
             and not key.startswith(families)] == []  # fmt: skip
     for key, words in ENGLISH.items():
         assert {name for _, name, _, _ in Formatter().parse(words) if name} <= {
-            *("app", "account", "time", "who", "where")
+            *("app", "account", "time", "who", "where", "place")
         }, key
 
 

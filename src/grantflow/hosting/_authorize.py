@@ -125,6 +125,7 @@ async def _ours(site: Site, attempt: Attempt) -> App:
 def _form(
     site: Site, request: Request, person: Person, app: App, form: ConsentForm, account: str, *, empty: bool = False
 ) -> Response:
+    hosts = {urlsplit(uri).hostname for uri in app.redirect_uris}
     return site.page(
         request,
         "consent.html",
@@ -133,6 +134,7 @@ def _form(
         form=form,
         app=app,
         account=account,
+        place=next(iter(hosts)) if len(hosts) == 1 else app.name,
         empty=empty,
     )
 

@@ -28,7 +28,7 @@ ENGLISH = {
     "consent.required": "required",
     "consent.optional": "optional",
     "consent.agree": "Agree",
-    "consent.after": "You go back to {app} afterwards.",
+    "consent.after": "You go back to {place} afterwards.",
     "consent.empty": "No scope was left to agree to. Choose at least one, or cancel.",
     "market.title": "Marketplace",
     "market.lead": "Apps that can be connected to your accounts.",
