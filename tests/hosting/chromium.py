@@ -114,7 +114,7 @@ class Tab:
 
     async def until(self, condition: str) -> None:
         """Wait until an expression is true, over navigations."""
-        for _ in range(200):
+        for _ in range(600):
             with contextlib.suppress(AssertionError):  # the page is being replaced
                 if await self.run(f"document.readyState === 'complete' && Boolean({condition})"):
                     return

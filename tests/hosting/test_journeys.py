@@ -24,6 +24,8 @@ async def test_s01_s02_s03_an_admin_installs_for_everybody_and_opens_the_switch(
             await bob.open("/apps/account-app?account=acme")
             assert "not available to you. Ask an admin of Acme" in bob.page.text
             assert bob.page.buttons == []
+            told = (await bob.http.get("/apps/account-app/prompt?account=acme")).json()
+            assert (told["can_use"], told["message"]) == (False, bob.page.text.partition("Made for tests. ")[2])
 
             await max_.open("/gallery?account=acme")
             await max_.follow("The account app")

@@ -15,6 +15,7 @@ from grantflow.errors import BadInput, GrantflowError, NotFound, Quarantined, Un
 from grantflow.hosting._problems import Elsewhere
 from grantflow.hosting._site import Person, Site
 from grantflow.hosting._web import form_token, new_seed, read_query, seed_of
+from grantflow.hosting._words import Words
 
 ENTRIES = ("marketplace", "gallery", "front-end")
 
@@ -30,7 +31,8 @@ class Card:
     installation: Installation | None
     guidance: Guidance | None
     """None for a row that is set aside."""
-    sentence: str
+    message: str
+    """The sentence for a person, in their language where the host has the words."""
     can_use: bool
     startable: bool
     """Whether its authorization can begin at a button of ours."""
@@ -71,12 +73,25 @@ async def _card(site: Site, request: Request, app: App, account: Account, roles:
         installation = await engine.get(app.key, account=account.id, subject=actor, label=label)
     with contextlib.suppress(NotFound):
         parent = await engine.apps.on_account(app.key, account.id)
-    sentence = ""
     with contextlib.suppress(Quarantined):
         guidance = await engine.guidance(app.key, account=account.id, viewer=actor, label=label)
-        sentence = site.sentence(site.words(request), guidance, app, account.name)
     may = installation is not None and guidance is not None and await engine.can_use(installation, actor)
-    return Card(app, account, actor, parent, installation, guidance, sentence, may, _startable(site, app, account.id))
+    words, startable = site.words(request), _startable(site, app, account.id)
+    usable = installation is not None and installation.usable
+    message = _message(words, guidance, app, account, may=may, usable=usable)
+    return Card(app, account, actor, parent, installation, guidance, message, may, startable)
+
+
+def _message(words: Words, guidance: Guidance | None, app: App, account: Account, *, may: bool, usable: bool) -> str:
+    names = {"app": app.name, "account": account.name}
+    if guidance is None:
+        return words("state.damaged")
+    if guidance.prompt is Prompt.NONE and may:
+        return words("front.works", **names)
+    if guidance.prompt is Prompt.NONE and usable:
+        return words("front.not_available", **names)
+    reason = words.find(f"reason.{guidance.reason}") or ""
+    return words.find(f"sentence.{guidance.prompt.value}", reason=reason, **names) or guidance.sentence
 
 
 def _startable(site: Site, app: App, account: str) -> bool:
@@ -181,7 +196,7 @@ async def prompt(site: Site, request: Request) -> Response:
         "app": app.name,
         "account": account.name,
         "can_use": card.can_use,
-        "message": card.sentence,
+        "message": card.message,
         "label": words(f"prompt.{card.button}") if card.button else None,
         "help": words("front.who", who=card.guidance.who, where=card.guidance.where),
         "action": site.path("apps", app.key, "authorize") if card.button else None,

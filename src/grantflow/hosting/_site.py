@@ -11,7 +11,7 @@ from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from grantflow import Account, Actor, ActorKind, App, AppKind, Attempt, Engine, Guidance
+from grantflow import Account, Actor, ActorKind, App, AppKind, Attempt, Engine
 from grantflow.errors import NotFound, Unauthorized
 from grantflow.hosting._web import Parameters, check_form, form_token, new_seed, read_form, seed_of
 from grantflow.hosting._words import Words, best_language
@@ -104,12 +104,6 @@ class Site:
     def words(self, request: Request) -> Words:
         """The language of this browser."""
         return best_language(request.headers.get("accept-language", ""), self.translations)
-
-    def sentence(self, words: Words, guidance: Guidance, app: App, account: str) -> str:
-        """What guidance tells a person, in their language where the host has the words."""
-        reason = words.find(f"reason.{guidance.reason}") or ""
-        told = words.find(f"sentence.{guidance.prompt.value}", app=app.name, account=account, reason=reason)
-        return told or guidance.sentence
 
     def page(
         self, request: Request, name: str, *, person: Person = (), status: int = 200, **values: Any
