@@ -138,6 +138,22 @@ class Tab:
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    async def key(self, name: str) -> None:
+        """Press a key: Tab, Enter, or Space."""
+        text = {"Enter": "\r", "Space": " "}.get(name, "")
+        code = {"Tab": 9, "Enter": 13, "Space": 32}[name]
+        key = {"Space": " "}.get(name, name)
+        told = {"key": key, "code": name, "windowsVirtualKeyCode": code}
+        await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **told)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **told)
+
+    async def heard(self) -> list[tuple[str, str]]:
+        """(role, name) of everything a screen reader meets, in its order."""
+        nodes = (await self.call("Accessibility.getFullAXTree"))["nodes"]
+        return [
+            (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
+        ]
+
     async def picture(self, path: Path) -> None:
         """What is to be seen."""
         data = (await self.call("Page.captureScreenshot", format="png"))["data"]

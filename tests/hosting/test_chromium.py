@@ -143,6 +143,61 @@ async def test_s34_s35_s36_the_script_brings_up_the_button(street: Street) -> No
     assert await tab.run("document.querySelector('grantflow-prompt').dataset.prompt") == "REAUTHORIZE"
 
 
+async def test_the_way_from_the_keyboard(street: Street) -> None:
+    tab = street.tab
+    await street.sign_in("carol")
+    await tab.open(street.url())
+    met = []
+    for _ in range(4):
+        await tab.key("Tab")
+        met.append(await tab.run("document.activeElement.textContent.trim() || document.activeElement.value"))
+    assert met == ["Skip to the content", "acme", "Continue", "Cancel"]
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert await tab.run(outline) == "solid", "where the focus is can be seen"
+    here = await tab.run("location.href")
+    await tab.open(here)
+    for name in ("Tab", "Tab", "Space", "Tab", "Enter"):
+        await tab.key(name)
+    await tab.until("document.querySelector('#awaiting')")
+    assert await tab.run("location.href") == here
+    for name in ("Tab", "Tab", "Space", "Tab", "Enter"):  # the optional scope is left out
+        await tab.key(name)
+    await tab.until("document.title === 'inside'")
+    assert [line for line in street.asked if "/callback?code=" in line]
+    async with street.world.engine() as engine:
+        found = await engine.get("agent-app", account="acme", subject="carol")
+        assert (await engine.history(found.id))[0].event == "agree"
+
+
+async def test_what_a_screen_reader_hears(street: Street) -> None:
+    tab, origin = street.tab, street.world.origin
+    await street.sign_in("everything")
+    form = await window_and_form(street)
+    for url in (f"{origin}/marketplace", f"{origin}/marketplace/mail", f"{origin}/gallery/mail?account=acme", *form):
+        await tab.open(url)
+        heard = await tab.heard()
+        roles = [role for role, _ in heard]
+        assert roles.count("main") == 1, url
+        controls = [one for one in heard if one[0] in {"button", "link", "radio", "checkbox", "navigation", "region"}]
+        assert [one for one in controls if not one[1].strip()] == [], url
+        buttons = [name for role, name in heard if role == "button"]
+        assert len(buttons) == len(set(buttons)), "two buttons are not called alike"
+        assert next(name for role, name in heard if role == "heading"), url
+
+
+async def window_and_form(street: Street) -> list[str]:
+    """The addresses of an open window and of an open form."""
+    found = []
+    for press in ((), ("Acme", "Continue")):
+        await street.tab.open(street.url())
+        for words in press:
+            await street.tab.click(words)
+        if press:
+            await street.tab.until("document.querySelector('#awaiting')")
+        found.append(str(await street.tab.run("location.href")))
+    return found
+
+
 async def test_the_pages_are_drawn_in_light_and_dark_and_fit_a_telephone(street: Street) -> None:
     tab = street.tab
     await street.sign_in("everything")

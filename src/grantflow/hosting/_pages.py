@@ -219,19 +219,19 @@ async def start(site: Site, request: Request) -> Response:
     account = form["account"] or (next(iter(accounts)) if len(accounts) == 1 else "")
     request.state.account = account
     actor = site.role(accounts[account][1] if account in accounts else person, app)
-    entry = form["entry"] if form["entry"] in ENTRIES else ""
+    entry = next((known for known in ENTRIES if known == form["entry"]), "")
     if app.server is not None:
         if not account:
             msg = "choose the account first"
             raise BadInput(msg)
-        return await _depart(site, request, app, actor, account, entry or "")
+        return await _depart(site, request, app, actor, account, entry)
     url = None if site.start_url is None else site.start_url(app, account)
     if url is not None:
         return site.see(url)
     if app.require_pkce:
         msg = "only the app can begin its authorization"
         raise Elsewhere(msg)
-    attempt = await site.engine.authorize(app.key, actor=actor, account=form["account"], entry_point=entry or "")
+    attempt = await site.engine.authorize(app.key, actor=actor, account=form["account"], entry_point=entry)
     return site.see(site.path("oauth", "v2", "authorize", attempt=attempt.id))
 
 
