@@ -13,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -101,9 +101,6 @@ def create_app(
 
         return Route(path, endpoint, methods=[method])
 
-    async def metadata(site: Site, request: Request) -> Response:  # noqa: ARG001 - what every handler takes
-        return JSONResponse(await _authorize.metadata(site))
-
     async def static(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in files:
@@ -122,7 +119,7 @@ def create_app(
         page("/oauth/v2/token", _tokens.token, "POST"),
         page("/oauth/v2/revoke", _tokens.revoke, "POST"),
         page("/oauth/callback", _callback.callback),
-        page("/.well-known/oauth-authorization-server", metadata),
+        page("/.well-known/oauth-authorization-server", _authorize.metadata),
         Route("/oauth/static/{name}", static),
         page("/marketplace", _pages.marketplace),
         page("/marketplace/{app}", _pages.listing),

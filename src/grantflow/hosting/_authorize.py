@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from grantflow import Actor, App, Attempt, ConsentForm, Returned
 from grantflow.errors import (
@@ -176,12 +176,12 @@ def _leave(site: Site, returned: Returned) -> Response:
     return site.see(_named(site, returned.redirect_to))
 
 
-async def metadata(site: Site) -> dict[str, object]:
+async def metadata(site: Site, request: Request) -> Response:  # noqa: ARG001 - what every handler takes
     """What this server says of itself (RFC 8414 §2, RFC 9207 §3)."""
     base, ways = site.base_url, ["client_secret_basic", "client_secret_post", "none"]
     apps = [app for app in await site.engine.apps.list() if app.server is None]
     scopes = {scope for app in apps for version in app.versions for scope in version.scopes}
-    return {
+    told = {
         "issuer": base,
         "authorization_endpoint": f"{base}/oauth/v2/authorize",
         "token_endpoint": f"{base}/oauth/v2/token",
@@ -195,3 +195,4 @@ async def metadata(site: Site) -> dict[str, object]:
         "authorization_response_iss_parameter_supported": True,
         "scopes_supported": sorted(scopes),
     }
+    return JSONResponse(told)

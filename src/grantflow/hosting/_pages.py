@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from grantflow import Account, Actor, ActorKind, App, AppAccount, AppKind, Guidance, Installation, Prompt
-from grantflow.errors import BadInput, GrantflowError, NotFound, Quarantined, Unauthorized
-from grantflow.hosting._problems import Elsewhere
+from grantflow.errors import BadInput, GrantflowError, NotFound, Quarantined
+from grantflow.hosting._problems import Elsewhere, page_of
 from grantflow.hosting._site import Person, Site
 from grantflow.hosting._web import form_token, new_seed, read_query, seed_of
 from grantflow.hosting._words import Words
@@ -67,14 +67,14 @@ class Card:
         return self.actor.kind is ActorKind.ADMIN
 
 
-async def _card(site: Site, request: Request, app: App, account: Account, roles: Person, label: str) -> Card:
+async def _card(site: Site, request: Request, app: App, account: Account, roles: Person) -> Card:
     engine, actor, guidance, installation, parent = site.engine, site.role(roles, app), None, None, None
     with contextlib.suppress(NotFound):
-        installation = await engine.get(app.key, account=account.id, subject=actor, label=label)
+        installation = await engine.get(app.key, account=account.id, subject=actor)
     with contextlib.suppress(NotFound):
         parent = await engine.apps.on_account(app.key, account.id)
     with contextlib.suppress(Quarantined):
-        guidance = await engine.guidance(app.key, account=account.id, viewer=actor, label=label)
+        guidance = await engine.guidance(app.key, account=account.id, viewer=actor)
     may = installation is not None and guidance is not None and await engine.can_use(installation, actor)
     words, startable = site.words(request), _startable(site, app, account.id)
     usable = installation is not None and installation.usable
@@ -110,9 +110,9 @@ async def _app(site: Site, request: Request) -> App:
     return app
 
 
-async def _place(site: Site, request: Request, person: Person, asked: str | None) -> tuple[Account, Person] | None:
-    """The account a page is about: the one that is named, else the only or first one; None without any."""
-    accounts = await site.accounts(person)
+async def _place(site: Site, request: Request, person: Person) -> tuple[Account, Person] | None:
+    """The account a page is about: the one the query names, else the first one; None without any."""
+    asked, accounts = read_query(request)["account"], await site.accounts(person)
     if asked is None:
         return next(iter(accounts.values()), None)
     if asked not in accounts:
@@ -133,7 +133,7 @@ async def listing(site: Site, request: Request) -> Response:
     """One app of the marketplace, and how it stands on each of this person's accounts. Source: S-05."""
     person, app = await site.person(request), await _app(site, request)
     accounts = await site.accounts(person)
-    cards = [await _card(site, request, app, account, roles, "default") for account, roles in accounts.values()]
+    cards = [await _card(site, request, app, account, roles) for account, roles in accounts.values()]
     installers = {account.id for account, roles in accounts.values() if _admin(roles) is not None}
     return site.page(request, "listing.html", person=person, app=app, cards=cards, installers=installers)
 
@@ -141,12 +141,12 @@ async def listing(site: Site, request: Request) -> Response:
 async def gallery(site: Site, request: Request) -> Response:
     """The apps of one account."""
     person = await site.person(request)
-    found = await _place(site, request, person, read_query(request)["account"])
+    found = await _place(site, request, person)
     cards = []
     if found is not None:
         account, roles = found
         for app in await site.engine.apps.list():
-            card = await _card(site, request, app, account, roles, "default")
+            card = await _card(site, request, app, account, roles)
             if card.installed:
                 cards.append(card)
     accounts = [account for account, _ in (await site.accounts(person)).values()]
@@ -165,13 +165,13 @@ async def front_end(site: Site, request: Request) -> Response:
 
 
 async def _of_app(site: Site, request: Request, template: str) -> Response:
-    person, app, asked = await site.person(request), await _app(site, request), read_query(request)
-    found = await _place(site, request, person, asked["account"])
+    person, app = await site.person(request), await _app(site, request)
+    found = await _place(site, request, person)
     if found is None:
         msg = "you have no account"
         raise NotFound(msg)
     account, roles = found
-    card = await _card(site, request, app, account, roles, asked["label"] or "default")
+    card = await _card(site, request, app, account, roles)
     admin = _admin(roles) if app.kind is AppKind.ACCOUNT else None
     return site.page(request, template, person=person, card=card, app=app, admin=admin)
 
@@ -179,16 +179,16 @@ async def _of_app(site: Site, request: Request, template: str) -> Response:
 async def prompt(site: Site, request: Request) -> Response:
     """What `<grantflow-prompt>` shows: the guidance, and where its button leads. Source: S-04, S-34, S-35."""
     try:
-        person, app, asked = await site.person(request), await _app(site, request), read_query(request)
-        found = await _place(site, request, person, asked["account"])
+        person, app = await site.person(request), await _app(site, request)
+        found = await _place(site, request, person)
         if found is None:
             raise NotFound
         account, roles = found
-        card = await _card(site, request, app, account, roles, asked["label"] or "default")
+        card = await _card(site, request, app, account, roles)
         if card.guidance is None:
             raise Quarantined
     except GrantflowError as error:
-        return JSONResponse({"error": error.code, "message": str(error)}, _STATUS.get(type(error), 503))
+        return JSONResponse({"error": error.code, "message": str(error)}, page_of(error)[0])
     seed = seed_of(request, site.cookie)
     fresh, words = seed is None, site.words(request)
     seed = seed or new_seed()
@@ -208,16 +208,14 @@ async def prompt(site: Site, request: Request) -> Response:
     return response
 
 
-_STATUS: dict[type[GrantflowError], int] = {Unauthorized: 401, NotFound: 404, BadInput: 400, Quarantined: 409}
-
-
 # -- deeds ----------------------------------------------------------------------------------------
 async def start(site: Site, request: Request) -> Response:
     """AUTHORIZE or REAUTHORIZE was pressed: an authorization-code request goes out. Source: S-05, S-06, S-36."""
     person, form = await site.posted(request)
     app, accounts = await _app(site, request), await site.accounts(person)
     account = form["account"] or (next(iter(accounts)) if len(accounts) == 1 else "")
-    request.state.account = account
+    if account in accounts:
+        request.state.account = account
     actor = site.role(accounts[account][1] if account in accounts else person, app)
     entry = next((known for known in ENTRIES if known == form["entry"]), "")
     if app.server is not None:
@@ -269,5 +267,6 @@ async def availability(site: Site, request: Request) -> Response:
 async def _by_admin(site: Site, request: Request) -> tuple[App, str, Actor, bool]:
     person, form = await site.posted(request)
     app, account = await _app(site, request), form.need("account")
-    request.state.account = account
+    if account in await site.accounts(person):
+        request.state.account = account
     return app, account, _admin(person) or person[0], form["available"] == "yes"

@@ -50,7 +50,7 @@ async def problem(site: Site, request: Request, error: GrantflowError) -> Respon
     """The page of an error. Its text comes from the catalog and from the error, never from the request."""
     if isinstance(error, Unauthorized) and (away := site.sign_in(request)) is not None:
         return away
-    status, key = _page_of(error)
+    status, key = page_of(error)
     app, account, guidance = await _about(site, request)
     attempt = getattr(request.state, "attempt", None)
     words, heading = site.words(request), f"problem.{key}"
@@ -74,7 +74,8 @@ async def problem(site: Site, request: Request, error: GrantflowError) -> Respon
     )
 
 
-def _page_of(error: GrantflowError) -> tuple[int, str]:
+def page_of(error: GrantflowError) -> tuple[int, str]:
+    """(HTTP status, key of the words) of an error."""
     for kind, status, key in _PAGES:
         if isinstance(error, kind):
             return status, key

@@ -11,9 +11,7 @@
 
     async refresh() {
       const url = new URL(`apps/${encodeURIComponent(this.getAttribute("app"))}/prompt`, base);
-      for (const name of ["account", "label"]) {
-        if (this.hasAttribute(name)) url.searchParams.set(name, this.getAttribute(name));
-      }
+      if (this.hasAttribute("account")) url.searchParams.set("account", this.getAttribute("account"));
       let told;
       try {
         const answer = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" } });
