@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -67,6 +67,8 @@ class World:
     """Settings of `create_app`."""
     opened: dict[str, Any] = field(default_factory=dict)
     """Settings of `Engine.open`."""
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What goes on beside each request, once the server is up."""
     prefix: str = ""
     origin: str = ORIGIN
     starts: int = 0
@@ -96,7 +98,8 @@ class World:
             pages = hosting.create_app(engine, **values)
             rest = hosting.protect(engine, scopes=["tickets.read"])(Starlette(routes=[Route("/tickets", tickets)]))
             platform = Starlette(routes=[Mount("/api", rest), Mount(self.prefix or "/", pages)])
-            await platform(scope, receive, send)
+            with self.meanwhile():
+                await platform(scope, receive, send)
 
     def browser(self, session: str = "", **headers: str) -> Browser:
         """Somebody's browser, signed in at the host."""
