@@ -25,6 +25,7 @@ def test_the_host_of_the_how_to_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert web.get("/gallery").headers["location"] == "/login?next=%2Fgallery"
         web.cookies.set("user", "ann")
         assert "App Gallery" in web.get("/gallery").text
+        assert web.get("/desk").json() == {"your": "own pages"}
         assert web.get("/api/tickets").status_code == 401
         found = web.get("/.well-known/oauth-authorization-server").json()
         assert found["issuer"] == "https://platform.example"
