@@ -20,13 +20,14 @@ DRIVER = Path(__file__).with_name("driver.py")
 STRIDE = 8
 READS = {
     "engine": {
-        *("attempts", "can_use", "count", "counts", "drain_notices", "explain", "find", "form", "get", "guidance"),
-        *("history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open", "subscribe"),
+        *("accounts", "attempt", "attempts", "can_use", "count", "counts", "drain_notices", "explain", "find"),
+        *("form", "get", "guidance", "history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open"),
+        "subscribe",
         *("next_renewal", "next_warning"),
         "disconnect",  # a word for `send`, which is in the table
     },
     "ledger": {
-        "authenticate",
+        *("authenticate", "client", "prove"),
         "begin",  # the same transaction as `authorize`
     },
     "ops": {
