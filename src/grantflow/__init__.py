@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from grantflow._config import Settings
     from grantflow._doctor import Finding, Health
     from grantflow._engine import Engine
-    from grantflow._filter import help_rows
+    from grantflow._filter import duration, help_rows
     from grantflow._forecast import Forecast, ForecastSpan
     from grantflow._held import AccessToken, Completed, Granted, Incident, NoticeName, Reported, TokenHealth
     from grantflow._ids import new_pkce
@@ -145,6 +145,7 @@ __all__ = [
     "WindowAccount",
     "__version__",
     "definitions",
+    "duration",
     "errors",
     "help_rows",
     "new_pkce",
@@ -160,7 +161,7 @@ _HOMES = {
     "grantflow._config": "Settings",
     "grantflow._doctor": "Finding Health",
     "grantflow._engine": "Engine",
-    "grantflow._filter": "help_rows",
+    "grantflow._filter": "duration help_rows",
     "grantflow._forecast": "Forecast ForecastSpan",
     "grantflow._ids": "new_pkce",
     "grantflow._job_rows": "JobOutcome JobState",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from grantflow._audit import Operating
 from grantflow._bulk_model import BulkPlan, Job, JobItem, item_view, job_view
@@ -117,7 +118,7 @@ class Bulk(Operating):
             if found.job is not None:
                 msg = "this plan was started before"
                 raise PlanOutdated(msg, hint=f"look at the job: grantflow jobs show {plan.id}")
-            return Change(job=job, action=action)
+            return Change(job=replace(job), action=action)  # a fresh row: a writer that runs this again starts anew
 
         async with self._operating(plan.actor, verb, plan.filter, plan.reason):
             if not plan.rows:

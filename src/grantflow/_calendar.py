@@ -13,10 +13,10 @@ from grantflow._core import Core
 from grantflow._forecast import Forecast
 from grantflow._model import Held, Notice
 from grantflow._notices import notice_of
-from grantflow._rows import Change, ControlRow, Load
+from grantflow._rows import BeatRow, Change, ControlRow, Load
 from grantflow._sweep import Brake
 from grantflow.errors import TransitionRefused
-from grantflow_machines import Actor
+from grantflow_machines import Actor, Instant
 
 _BOUND = 10_001
 
@@ -65,6 +65,15 @@ class Heartbeat:
     age: timedelta
     """By this clock."""
     note: str
+    silent: bool
+    """It said nothing for more than a minute: it hangs, or it was killed."""
+
+
+def _heartbeat(row: BeatRow, now: Instant) -> Heartbeat:
+    age = timedelta(microseconds=max(0, now - row.at))
+    started, at = to_datetime(row.started_at), to_datetime(row.at)
+    silent = age > _upkeep.SILENT_AFTER
+    return Heartbeat(row.process, row.kind, row.host, row.pid, started, at, age, row.note, silent)
 
 
 class Calendar(Operating):
@@ -119,25 +128,17 @@ class Calendar(Operating):
     async def heartbeats(self) -> tuple[Heartbeat, ...]:
         """Processes that said they are at work, the latest first; one that was killed stays, with its age."""
         now = self._core.now()
-        return tuple(
-            Heartbeat(
-                row.process,
-                row.kind,
-                row.host,
-                row.pid,
-                to_datetime(row.started_at),
-                to_datetime(row.at),
-                timedelta(microseconds=max(0, now - row.at)),
-                row.note,
-            )
-            for row in await self._core.store.beats()
-        )
+        return tuple(_heartbeat(row, now) for row in await self._core.store.beats())
 
     # -- what waits -----------------------------------------------------------------------------
     async def outbox(self) -> Outbox:
         """What waits to be told or given back, and since when."""
         notice, notices, revocation, revocations, dead = await self._core.store.outbox()
         return Outbox(notices, maybe_datetime(notice), revocations, maybe_datetime(revocation), dead)
+
+    async def waiting_notices(self, *, limit: int = 100) -> Sequence[Notice]:
+        """Notices that no subscriber has taken yet, oldest first; those that failed and wait for another try too."""
+        return [notice_of(pending) for pending in await self._core.store.waiting_notices(limit)]
 
     async def dead_notices(self, *, limit: int = 100) -> Sequence[Notice]:
         """Notices that no subscriber took in all their tries, newest first."""
@@ -176,7 +177,7 @@ class Calendar(Operating):
     async def reconcile_counts(self, *, actor: Actor, reason: str) -> int:
         """Recount every installation and correct the counters; returns how many were wrong."""
         await self._allowed(actor, "reconcile-counts", "counters", reason)
-        wrong = await _upkeep.reconcile_counts(self._core)
+        wrong = await self._core.store.correct_counts()
         await self._record(actor, "reconcile-counts", "counters", reason, None, "applied", f"{wrong} were wrong")
         return wrong
 

@@ -12,7 +12,17 @@ from grantflow._app import App, AppKind
 from grantflow._clock import span, to_datetime
 from grantflow._core import Core
 from grantflow._filter import parse, quoted
-from grantflow._model import Attempt, Counts, Explanation, Guidance, Installation, Matches, Page, TransitionRecord
+from grantflow._model import (
+    Account,
+    Attempt,
+    Counts,
+    Explanation,
+    Guidance,
+    Installation,
+    Matches,
+    Page,
+    TransitionRecord,
+)
 from grantflow._ports import Listed
 from grantflow._requests import checked_name
 from grantflow._rows import Load, Snapshot, damage
@@ -160,6 +170,23 @@ class Inspection:
             with contextlib.suppress(ValueError, TypeError, AttributeError):  # one spoiled line hides no other
                 shown.append(_journey.attempt_view(row, app, installation))
         return tuple(shown)
+
+    async def attempt(self, attempt: str, *, actor: Actor) -> Attempt:
+        """One attempt of this person, over or not; without its secrets.
+
+        Raises NotFound, for another person's too.
+        """
+        found = await _journey.load_attempt(self._core, checked_name(attempt, "attempt"), actor)
+        app_row, row = _journey.own_attempt(found, actor)
+        installation = None if found.installation is None else found.installation.public_id
+        return _journey.attempt_view(row, App.from_document(app_row.document), installation)
+
+    async def accounts(self, actor: Actor) -> tuple[Account, ...]:
+        """This person's accounts in the role they act in, as the host's directory says now. Source: S-09, S-10.
+
+        Raises DirectoryUnavailable.
+        """
+        return tuple(await self._core.listing(actor))
 
     async def guidance(
         self,

@@ -257,8 +257,8 @@ class Store(Protocol):
         """Delete and wipe what is older than was asked to keep, at most `limit` rows of each kind."""
         ...
 
-    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
-        """Add (app pk, state, difference) to the maintained counters."""
+    async def correct_counts(self) -> int:
+        """Recount, and correct the counters that are wrong, each once however many do it at a time; how many."""
         ...
 
     async def load(self, load: Load) -> Snapshot:
@@ -293,8 +293,8 @@ class Store(Protocol):
         """Rows whose due time has passed, from the due index alone, counted no further than `bound`."""
         ...
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
-        """(pk, app pk) of rows due at `now`, earliest first, but for those of some apps."""
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
+        """Keys of the `limit` rows that have been due longest at `now`, but for those of some apps; ascending."""
         ...
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
@@ -313,6 +313,10 @@ class Store(Protocol):
         """Notices to deliver now, oldest first; those of an installation in their order."""
         ...
 
+    async def waiting_notices(self, limit: int) -> list[Pending]:
+        """Notices that nobody took yet, oldest first, those that wait for another try among them."""
+        ...
+
     async def dead_notices(self, limit: int) -> list[Pending]:
         """Notices that were given up, newest first."""
         ...
@@ -321,8 +325,11 @@ class Store(Protocol):
         """The earliest instant a failed delivery waits for."""
         ...
 
-    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
-        """Installation ids whose people are to be told something now, earliest first; not those that are due."""
+    async def warnings_due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[str, int]]:
+        """(id, app pk) of installations whose people are to be told something now, earliest first.
+
+        Not those that are due themselves, held by the brake, or of the apps to leave out.
+        """
         ...
 
     async def next_warning(self, after: Instant) -> Instant | None:
@@ -335,10 +342,6 @@ class Store(Protocol):
 
     async def beats(self) -> list[BeatRow]:
         """Processes that said they are at work, the latest word first."""
-        ...
-
-    async def count_differences(self) -> list[tuple[int, str, int]]:
-        """(app pk, state, real minus counted) where the counters are wrong; reads every installation once."""
         ...
 
     async def broken_promises(self, rules: Rules, limit: int) -> list[str]:

@@ -106,12 +106,15 @@ class Timekeeping(ClientMode):
         return await self._courier.deliver()
 
     async def forget(self) -> Forgotten:
-        """Let go of what is kept no longer: sealed tokens of dead grants, delivered notices, old attempts."""
-        return await _upkeep.forget(self._core)
+        """Let go of what is kept no longer: sealed tokens of dead grants, delivered notices, old attempts.
+
+        Nothing goes after a step of the clock until a sweep believed it, nor while the brake holds an app.
+        """
+        return await _upkeep.forget(self._core, self._brake)
 
     async def recount(self) -> int:
         """Correct the maintained counters where a recount differs; returns how many did: a defect, or damage."""
-        wrong = await _upkeep.reconcile_counts(self._core)
+        wrong = await self._core.store.correct_counts()
         if wrong:
             _log.warning("%d counter(s) were wrong and are right again", wrong)
         return wrong

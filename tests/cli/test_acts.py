@@ -153,7 +153,7 @@ def test_the_programs_get_what_was_asked(grantflow: Command, fleet: Fleet, monke
 
         return run
 
-    monkeypatch.setattr("grantflow.cli._programs._part", part)
+    monkeypatch.setattr("grantflow.cli._programs.part", part)
     url = f"sqlite:///{fleet.path}"
     assert grantflow("tui", "--write", "--operator", "zoe").code == 5
     assert grantflow("scheduler", "run", "--interval", "2").code == 5

@@ -41,6 +41,7 @@ from grantflow.errors import (
     GrantflowError,
     InvalidGrant,
     NotFound,
+    PermissionDenied,
     TokenUnavailable,
     TransitionRefused,
 )
@@ -159,6 +160,7 @@ async def _look(engine: Engine, _: Prepared) -> object:
     await engine.next_warning()
     await engine.next_renewal()
     seen = await engine.ops.heartbeats(), await engine.ops.paused(), await engine.ops.dead_notices()
+    await engine.ops.waiting_notices()
     return [str(forecast.total), len(await engine.ops.broken_promises()), *map(str, seen)]
 
 
@@ -249,7 +251,7 @@ VERBS: dict[str, Verb] = {
     "cancel_attempt": Verb(
         lambda e, k: e.ops.cancel_attempt(k["beside"], actor=OPERATOR, reason=REASON), again=(TransitionRefused,)
     ),
-    "admit": Verb(lambda e, k: _refused(e.ops.admit("register", KEY, actor=BOB)), adds=True),
+    "admit": Verb(lambda e, k: _denied(e.ops.admit("register", KEY, actor=BOB)), adds=True),
     "install": Verb(lambda e, k: e.install(EXTERNAL, account="account-3", actor=UMA), several=True),
     "install_by_admin": Verb(
         lambda e, k: e.install(KEY, account="account-8", actor=MARIA, subject=BOB), several=True, adds=True
@@ -420,6 +422,16 @@ async def _refused(call: Awaitable[object]) -> str:
     except GrantflowError as error:
         if isinstance(error, Conflict):
             raise
+        return error.code
+    msg = "a refusal was expected"
+    raise AssertionError(msg)
+
+
+async def _denied(call: Awaitable[object]) -> str:
+    """A verb that says no, and writes down that it did."""
+    try:
+        await call
+    except PermissionDenied as error:
         return error.code
     msg = "a refusal was expected"
     raise AssertionError(msg)

@@ -39,11 +39,12 @@ SHOWS: dict[str, list[list[str]]] = {
         ["ID", "suspend", "--as", "agent:TEXT"],
         ["ID", "x", "--as", "TEXT"],
     ],
-    "forecast": [[]],
+    "forecast": [[], ["--app", "TEXT"], ["--lifetime", "TEXT"], ["--warn", "TEXT"]],
     "history": [["ID"]],
     "incidents": [["--all"]],
     "keys list": [[]],
     "keys verify": [[]],
+    "notices": [[], ["--dead"]],
     "list": [
         ["is:any"],
         ["is:any", "--plain"],
@@ -53,6 +54,10 @@ SHOWS: dict[str, list[list[str]]] = {
         ["sort:TEXT"],
     ],
     "scheduler jobs": [[]],
+    "scheduler pause": [["--reason", "TEXT long enough"]],
+    "scheduler resume": [["--reason", "TEXT long enough"]],
+    "scheduler run-now": [[], ["TEXT"]],
+    "scheduler status": [[]],
     "show": [["ID"], ["TEXT"]],
     "sweep": [["--dry-run"]],
     "force": [
@@ -87,7 +92,7 @@ SHOWS: dict[str, list[list[str]]] = {
 }
 SILENT = {
     "apps release", "hold", "release", "demo", "keys new", "keys rotate", "machines check", "machines readme", "tui",
-    "scheduler run",
+    "scheduler run", "db recount", "notices retry",
 }  # fmt: skip
 """Twins of others above, or shows nothing that came from outside; the console has tests of its own."""
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from grantflow._filter import FIELDS, FLAGS, LIVE_STATES, MAX_VALUES, SORTS, WORD, Query, parse
 from grantflow._rows import AppRow, InstallationRow, ParentRow
-from grantflow._store import _schema, _search
+from grantflow._store import _ddl, _search
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
 from grantflow.errors import BadInput, FilterSyntaxError
 
@@ -107,7 +107,7 @@ def rows() -> list[InstallationRow]:
 @pytest.fixture
 def empty() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as conn:
-        for statement in _schema.statements():
+        for statement in _ddl.statements():
             conn.execute(statement)
         insert(conn, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
         yield conn
@@ -116,7 +116,7 @@ def empty() -> Iterator[sqlite3.Connection]:
 @pytest.fixture(scope="module")
 def conn(rows: list[InstallationRow]) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as made:
-        for statement in _schema.statements():
+        for statement in _ddl.statements():
             made.execute(statement)
         insert(made, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
         insert(made, "grantflow_installation", INSTALLATION_COLUMNS, list(rows))

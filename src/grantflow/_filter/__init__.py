@@ -16,7 +16,7 @@ from grantflow._filter._fields import (
     Flag,
     help_rows,
 )
-from grantflow._filter._parse import MAX_LENGTH, MAX_TERMS, MAX_VALUES, parse, quoted, with_term
+from grantflow._filter._parse import MAX_LENGTH, MAX_TERMS, MAX_VALUES, duration, parse, quoted, with_term
 from grantflow._filter._query import Exact, Prefix, Query, Span, Term, Value, id_start
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Span",
     "Term",
     "Value",
+    "duration",
     "help_rows",
     "id_start",
     "parse",

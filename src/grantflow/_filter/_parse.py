@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import NoReturn
@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_@/.-]*")
 _SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800})
 _DAY = 86_400_000_000
-_LONGEST = 36_500 * _DAY
+_LONGEST = timedelta(days=36_500)
 
 
 def quoted(value: str) -> str:
@@ -44,6 +44,25 @@ def quoted(value: str) -> str:
     if _PLAIN.fullmatch(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def duration(text: str) -> timedelta:
+    """A span of time as filters write it: seconds, minutes, hours, days or weeks.
+
+    >>> duration("180d"), duration("12h")
+    (datetime.timedelta(days=180), datetime.timedelta(seconds=43200))
+
+    Raises BadInput for everything else, and for more than 36500 days.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        msg = f"{text[:40]!r} is no span of time"
+        raise BadInput(msg, hint="write 90s, 30m, 12h, 180d or 2w")
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST.total_seconds():
+        msg = "a span of time is at most 36500d"
+        raise BadInput(msg)
+    return timedelta(seconds=seconds)
 
 
 def with_term(text: str, term: str) -> str:
@@ -314,11 +333,11 @@ class _Reader:
             if _NUMBER.fullmatch(text):
                 return int(text), int(text) + 1
             self._fail(f"{text!r} is no number", position, self._example())
-        duration = _DURATION.fullmatch(text)
-        if duration is not None:
-            length = int(duration[1]) * _SECONDS[duration[2]] * 1_000_000
-            if length > _LONGEST:
-                self._fail("a duration is at most 36500d", position)
+        if _DURATION.fullmatch(text):
+            try:
+                length = duration(text) // timedelta(microseconds=1)
+            except BadInput as error:
+                self._fail(str(error), position)
             moment = self.now + length if kind == "ahead" else self.now - length
             return moment, moment
         moments = _moment(text)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from grantflow._job_rows import RUNNABLE, JobItemRow, JobOutcome, JobRow, JobState
-from grantflow._store import _tables
-from grantflow._store._statements import columns, table_of
+from grantflow._store import _names
+from grantflow._store._statements import columns
 from grantflow.errors import Conflict
 
-_JOB, _ITEM = table_of(_tables.Job).name, table_of(_tables.JobItem).name
+_JOB, _ITEM = _names.JOB, _names.JOB_ITEM
 _JOB_COLUMNS, _ITEM_COLUMNS = columns(JobRow), columns(JobItemRow)
 _WRITTEN = _JOB_COLUMNS[1:]
 _CHANGES = _JOB_COLUMNS[_JOB_COLUMNS.index("state") :]

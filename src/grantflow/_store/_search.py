@@ -31,13 +31,12 @@ from grantflow._filter import (
 )
 from grantflow._ports import Listed
 from grantflow._rows import AppRow, InstallationRow, ParentRow
-from grantflow._store import _tables
+from grantflow._store import _names
 from grantflow._store._statements import (
     APP_COLUMNS,
     INSTALLATION_COLUMNS,
     PARENT_COLUMNS,
     listed,
-    table_of,
 )
 from grantflow_machines import Instant
 
@@ -45,8 +44,8 @@ FEW = 10_000
 """Rows that are sorted without a second thought."""
 MAX_BRANCHES = 12
 
-_TABLE = table_of(_tables.Installation).name
-_APP = table_of(_tables.App).name
+_TABLE = _names.INSTALLATION
+_APP = _names.APP
 _COLUMNS = {
     "id": "i.public_id",
     "account": "i.account",
@@ -78,10 +77,10 @@ _A = _I + len(APP_COLUMNS)
 _P = _A + len(PARENT_COLUMNS)
 _LISTED = (
     f"SELECT {listed('i', INSTALLATION_COLUMNS)}, {listed('a', APP_COLUMNS)}, {listed('p', PARENT_COLUMNS)}, "
-    f"(SELECT count(*) FROM {table_of(_tables.Attempt).name} x "
+    f"(SELECT count(*) FROM {_names.ATTEMPT} x "
     "WHERE x.installation_pk = i.pk AND x.outcome IS NULL) "
     f"FROM k CROSS JOIN {_TABLE} i ON i.pk = k.pk JOIN {_APP} a ON a.pk = i.app_pk "
-    f"LEFT JOIN {table_of(_tables.Parent).name} p ON p.app_pk = i.app_pk AND p.account = i.account "
+    f"LEFT JOIN {_names.PARENT} p ON p.app_pk = i.app_pk AND p.account = i.account "
 )
 _HORIZON = (
     f"SELECT count(*) FROM {_TABLE} i INDEXED BY {FIELDS['expires'].index} "

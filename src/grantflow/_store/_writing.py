@@ -11,6 +11,7 @@ from grantflow._ports import Reseal
 from grantflow._rows import Change, InstallationRow, QuarantineRow
 from grantflow._store import _jobs
 from grantflow._store import _statements as sql
+from grantflow._store._tolerant import tolerant
 from grantflow.errors import Conflict
 
 Counts = Counter[tuple[int, str]]
@@ -199,7 +200,7 @@ def flush_counts(conn: sqlite3.Connection, counts: Counts) -> None:
 
 def quarantine(conn: sqlite3.Connection, pk: int, reason: str, now: int) -> None:
     """Set a row aside; its original text is kept once."""
-    original = conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone()
+    original = tolerant(conn, lambda conn: conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone())
     row = QuarantineRow(pk, reason.encode(errors="replace").decode(), now, repr(original))
     conn.execute(sql.INSERT_QUARANTINE.sql, sql.INSERT_QUARANTINE.values(row))
     conn.execute(sql.MARK_QUARANTINED, (pk,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import time
+from array import array
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
@@ -47,21 +47,19 @@ from grantflow._rows import (
 )
 from grantflow._store import _jobs, _reading, _schema, _search, _upkeep, _writing
 from grantflow._store import _statements as sql
+from grantflow._store._chunk import chunk_job
 from grantflow._store._ending import ended
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
-from grantflow._store._writer import Job, Writer
+from grantflow._store._tolerant import tolerant
+from grantflow._store._writer import Writer
 from grantflow._store._writing import Counts
-from grantflow.errors import BadInput, ConfigurationError, DatabaseError, GrantflowError, Quarantined
+from grantflow.errors import BadInput, ConfigurationError, DatabaseError
 from grantflow_machines import Instant
 
 T = TypeVar("T")
 _READERS = 2
-_LONG_CHUNK = 500
-"""Rows of a chunk that may go on beyond its budget while nobody waits."""
 _PREFIX = "sqlite:///"
-_UNREADABLE = ("JSON", "malformed JSON", "Could not decode")
-"""How SQLite begins to speak of a row that it cannot put together, rather than of the database."""
 
 
 def path_of(url: str) -> Path:
@@ -135,7 +133,7 @@ class SqliteStore:
         """See Store.transact."""
 
         def job(conn: sqlite3.Connection, counts: Counts) -> Change:
-            change = work(_reading.load(conn, load))
+            change = work(tolerant(conn, _reading.load, load))
             _writing.write(conn, change, counts)
             return change
 
@@ -144,7 +142,7 @@ class SqliteStore:
 
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
         """See Store.sweep_chunk."""
-        done: ChunkDone = await self.writer.run(_chunk_job(pks, now, work, budget, self.writer.undisturbed))
+        done: ChunkDone = await self.writer.run(chunk_job(pks, now, work, budget, self.writer.undisturbed))
         return done
 
     async def close_lapsed_attempts(self, now: Instant, outcome: str) -> int:
@@ -197,18 +195,20 @@ class SqliteStore:
         gone: Forgotten = await self.writer.run(lambda conn, _: _upkeep.forget(conn, old))
         return gone
 
-    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
-        """See Store.add_to_counts."""
-        await self.writer.run(
-            lambda _, counts: counts.update({(app, state): more for app, state, more in differences})
-        )
+    async def correct_counts(self) -> int:
+        """See Store.correct_counts."""
+        wrong = await self._read(_upkeep.miscounted)
+        if not wrong:
+            return 0
+        corrected: int = await self.writer.run(lambda conn, _: _upkeep.correct(conn, wrong))
+        return corrected
 
     # -- reading --------------------------------------------------------------------------------
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
         self._turn = (self._turn + 1) % len(self._readers)
         reader = self._readers[self._turn]
         try:
-            result: T = await reader._execute(function, reader._conn, *args)  # noqa: SLF001 - one hop, as the writer
+            result: T = await reader._execute(tolerant, reader._conn, function, *args)  # noqa: SLF001 - one hop, as the writer
         except sqlite3.Error as error:
             raise translated(error) from error
         except OverflowError as error:
@@ -264,10 +264,10 @@ class SqliteStore:
         """See Store.overdue."""
         return int((await self._rows(sql.OVERDUE, now, bound))[0][0])
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
         """See Store.due."""
-        rows = await self._rows(sql.DUE, now, json.dumps(sorted(without)), limit)
-        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in rows]
+        values = (now, json.dumps(sorted(without)), limit)
+        return await self._read(lambda conn: array("q", (pk for (pk,) in conn.execute(sql.DUE, values))))
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
         """See Store.due_by_app."""
@@ -289,6 +289,10 @@ class SqliteStore:
         rows = await self._rows(sql.PENDING, now, limit)
         return [_pending(row) for row in rows]
 
+    async def waiting_notices(self, limit: int) -> list[Pending]:
+        """See Store.waiting_notices."""
+        return [_pending(row) for row in await self._rows(sql.WAITING_NOTICES, limit)]
+
     async def dead_notices(self, limit: int) -> list[Pending]:
         """See Store.dead_notices."""
         return [_pending(row) for row in await self._rows(sql.DEAD_NOTICES, limit)]
@@ -297,9 +301,10 @@ class SqliteStore:
         """See Store.next_notice."""
         return await self._instant(sql.NEXT_NOTICE)
 
-    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
+    async def warnings_due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[str, int]]:
         """See Store.warnings_due."""
-        return [str(name) for (name,) in await self._rows(sql.WARNINGS_DUE, now, limit)]
+        rows = await self._rows(sql.WARNINGS_DUE, now, limit, json.dumps(sorted(without)))
+        return [(str(name), app if isinstance(app, int) else -1) for name, app in rows]
 
     async def next_warning(self, after: Instant) -> Instant | None:
         """See Store.next_warning."""
@@ -312,10 +317,6 @@ class SqliteStore:
     async def beats(self) -> list[BeatRow]:
         """See Store.beats."""
         return [BeatRow(*row) for row in await self._rows(sql.BEATS)]
-
-    async def count_differences(self) -> list[tuple[int, str, int]]:
-        """See Store.count_differences."""
-        return [(int(app), str(state), int(n)) for app, state, n in await self._rows(_upkeep.COUNT_DIFFERENCES)]
 
     async def broken_promises(self, rules: Rules, limit: int) -> list[str]:
         """See Store.broken_promises."""
@@ -429,18 +430,11 @@ async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:
     connection = aiosqlite.connect(path, isolation_level=None, cached_statements=256, **settings)
     connection._thread.daemon = True  # noqa: SLF001 - an engine nobody closed must not hang the exit; pinned
     try:
-        opened = await connection
-        opened.text_factory = _readable
+        return await connection
     except BaseException:
         # Its thread reports to this loop once more; a loop that closes first makes it print a traceback.
         await asyncio.to_thread(connection._thread.join)  # noqa: SLF001 - aiosqlite has no door for that
         raise
-    return opened
-
-
-def _readable(raw: bytes) -> str:
-    """A text, also where it is none: one spoiled cell must not stop the statement that meets it."""
-    return raw.decode("utf-8", "surrogateescape")
 
 
 def _prepare(
@@ -454,47 +448,3 @@ def _prepare(
         _schema.ensure(conn, now)
         names = ("journal_mode", "synchronous", "foreign_keys")
         return {name: str(conn.execute(f"PRAGMA {name}").fetchone()[0]) for name in names}
-
-
-def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undisturbed: Callable[[], bool]) -> Job:
-    careful = False
-
-    def job(conn: sqlite3.Connection, counts: Counts) -> ChunkDone:
-        nonlocal careful
-        one_by_one, careful = careful, True  # run again by the writer: something of this batch could not be written
-        until = time.perf_counter() + budget
-        changes: list[Change] = []
-        skipped = quarantined = taken = 0
-        for pk in pks:
-            over = taken and time.perf_counter() > until
-            if over and (taken >= _LONG_CHUNK or not undisturbed()):
-                break
-            taken += 1
-            try:
-                found = _reading.snapshot_of(conn.execute(sql.SNAPSHOT_DUE, (None, pk, now)).fetchone())
-                if found is None:
-                    skipped += 1
-                else:
-                    changes.append(work(found))
-            except Quarantined as error:
-                _writing.quarantine(conn, pk, str(error), now)
-                quarantined += 1
-            except GrantflowError:
-                skipped += 1
-            except sqlite3.OperationalError as error:
-                if not str(error).startswith(_UNREADABLE):
-                    raise
-                _writing.quarantine(conn, pk, f"the row cannot be read: {error}"[:200], now)
-                quarantined += 1
-            except (ValueError, TypeError, LookupError, OverflowError) as error:
-                _writing.quarantine(conn, pk, f"the row cannot be read: {error}"[:200], now)
-                quarantined += 1
-        if one_by_one:
-            written = _writing.write_each(conn, changes, counts, now)
-            quarantined += len(changes) - len(written)
-            changes = written
-        else:
-            _writing.write_chunk(conn, changes, counts)
-        return ChunkDone(changes, skipped, quarantined, pks[taken:])
-
-    return job

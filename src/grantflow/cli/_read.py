@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,7 +50,7 @@ class _FilterHelp(TyperCommand):
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("list", cls=_FilterHelp)(list_)
-    for command in (show, history, explain, counts, forecast, audit):
+    for command in (show, history, explain, counts, audit):
         app.command()(command)
 
 
@@ -221,29 +220,6 @@ def counts(ctx: typer.Context, json: Json = False) -> None:
     order = sorted(numbers.by_state.items(), key=lambda pair: (-pair[1], pair[0]))
     _out.table(("STATE", "COUNT"), ((_out.state(name), f"{count:,}") for name, count in order))
     say(f"{numbers.total:,} in all, {numbers.overdue:,} overdue")
-
-
-def forecast(
-    ctx: typer.Context,
-    spans: Annotated[int, typer.Option(min=1, max=120, help="How many spans ahead.")] = 12,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Days of one span.")] = 30,
-    json: Json = False,
-) -> None:
-    """Show how many live grants end in each coming span."""
-
-    async def work(engine: Engine) -> list[tuple[str, str, int]]:
-        length = timedelta(days=days)
-        rows = await engine.horizon(spans=spans, length=length)
-        return [(start.isoformat(), (start + length).isoformat(), count) for start, count in rows]
-
-    rows = Run.of(ctx).engine(work)
-    if json:
-        _out.as_json([{"from": start, "to": end, "count": count} for start, end, count in rows])
-        return
-    most = max(count for *_, count in rows)
-    _out.table(
-        ("FROM", "ENDING", ""), ((start[:10], f"{count:,}", _out.bar(count, most)) for start, _, count in rows)
-    )
 
 
 def audit(
