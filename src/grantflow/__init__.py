@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         WindowAccount,
     )
     from grantflow._ops import DatabaseCheck, Probe
+    from grantflow._overview import AppOverview, Recent, RecentChange, RecentRun
     from grantflow._ports import Carrier, Forgotten, HttpRequest, HttpResponse
     from grantflow._rotation import KeyCheck, Rotation, Unreadable
     from grantflow._secret import Secret
@@ -69,6 +70,7 @@ __all__ = [
     "App",
     "AppAccount",
     "AppKind",
+    "AppOverview",
     "Attempt",
     "Authenticated",
     "Carrier",
@@ -113,6 +115,9 @@ __all__ = [
     "Probe",
     "Prompt",
     "Proof",
+    "Recent",
+    "RecentChange",
+    "RecentRun",
     "Refusal",
     "RenewalReport",
     "Reported",
@@ -162,6 +167,7 @@ _HOMES = {
         "WindowAccount"
     ),
     "grantflow._ops": "DatabaseCheck Probe",
+    "grantflow._overview": "AppOverview Recent RecentChange RecentRun",
     "grantflow._ports": "Carrier Forgotten HttpRequest HttpResponse",
     "grantflow._rotation": "KeyCheck Rotation Unreadable",
     "grantflow._secret": "Secret",

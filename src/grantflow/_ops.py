@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grantflow import _journey, _rotation, _tokens
+from grantflow import _journey, _overview, _rotation, _tokens
 from grantflow._app import App
 from grantflow._calendar import Calendar
 from grantflow._clock import to_datetime
 from grantflow._core import Core, facts_for
 from grantflow._doctor import Finding, diagnose
+from grantflow._filter import AUDIT, parse
 from grantflow._held import Incident, NoticeName
 from grantflow._incidents import close_incident, incident_view
 from grantflow._model import OperatorAction, Plan, PlannedMove, Prompt, Returned
+from grantflow._overview import AppOverview, Recent
 from grantflow._ports import Work
 from grantflow._renewal import Renewals
 from grantflow._repair import repair
@@ -25,6 +27,8 @@ from grantflow._transition import Draft
 from grantflow._view import guidance, installed_version, view
 from grantflow.errors import BadInput, NotFound, PlanOutdated, TransitionRefused
 from grantflow_machines import Actor, Effect
+
+_MAX_LOOK_BACK, _MAX_GROUPS = 100_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +239,19 @@ class Ops(Calendar):
         """What is wrong and what mends it; `thorough` reads the whole database. Writes nothing."""
         return await diagnose(self._core, self._brake, thorough=thorough)
 
-    async def actions(self, *, limit: int = 100, before: int | None = None) -> Sequence[tuple[int, OperatorAction]]:
-        """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on."""
-        rows = await self._core.store.actions(limit, before)
+    async def actions(
+        self,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+        filter: str = "",  # noqa: A002 - the field's word
+    ) -> Sequence[tuple[int, OperatorAction]]:
+        """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on.
+
+        `filter` is in the language of `Engine.find`, with the fields of `help_rows("audit")`.
+        """
+        query = parse(filter, self._core.now(), AUDIT)
+        rows = await self._core.store.actions(limit, before, query)
         return [
             (
                 key,
@@ -255,6 +269,19 @@ class Ops(Calendar):
             )
             for key, row in rows
         ]
+
+    async def recent_changes(self, *, look_back: int = 5_000, limit: int = 12) -> Recent:
+        """What the last transitions were, in groups by app, state and reason: the largest first. Bounded by
+        `look_back`, at most 100,000 transitions.
+        """
+        if not (1 <= look_back <= _MAX_LOOK_BACK and 1 <= limit <= _MAX_GROUPS):
+            msg = f"look_back lies between 1 and {_MAX_LOOK_BACK:,}, limit between 1 and {_MAX_GROUPS:,}"
+            raise BadInput(msg)
+        return await _overview.recent(self._core, look_back, limit)
+
+    async def app_overview(self) -> tuple[AppOverview, ...]:
+        """How every app stands, from counters and one range of an index."""
+        return await _overview.apps(self._core)
 
     async def check_database(self) -> DatabaseCheck:
         """Look for damage; reads the whole database and writes nothing."""

@@ -23,6 +23,7 @@ READS = {
         *("attempts", "can_use", "count", "counts", "drain_notices", "explain", "find", "form", "get", "guidance"),
         *("history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open", "subscribe"),
         *("next_renewal", "next_warning"),
+        *("narrowing", "scans", "suggestions"),
         "disconnect",  # a word for `send`, which is in the table
     },
     "ledger": {
@@ -31,6 +32,7 @@ READS = {
     },
     "ops": {
         *("actions", "check_database", "preview_sweep"),
+        *("app_overview", "recent_changes"),
         *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused"),
         "apply",  # the second half of `force`
     },

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from grantflow._filter import FIELDS, FLAGS, LIVE_STATES, MAX_VALUES, SORTS, WORD, Query, parse
+from grantflow._app import App, AppKind, Version
+from grantflow._filter import FIELDS, FLAGS, HAS, LIVE_STATES, MAX_VALUES, SORTS, WITH_GRANT, WORD, Query, parse
 from grantflow._rows import AppRow, InstallationRow, ParentRow
 from grantflow._store import _schema, _search
+from grantflow._store._conditions import successor
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
 from grantflow.errors import BadInput, FilterSyntaxError
 
@@ -39,12 +41,20 @@ ODD = (
     "🦊",
 )
 
+UNREADABLE = 6
+"""An app whose document nobody can read."""
+RUNS = ("0198c0de-run-one", "0198c0de-run-two", "0198c0df-run")
+
 Keep = Callable[[InstallationRow], bool]
 
 
 def app_row(pk: int) -> AppRow:
     kind = ("account", "agent", "external")[pk % 3]
-    return AppRow(pk, f"app-id-{pk}", f"crm-{pk}" if pk % 2 else f"hr-{pk}", kind, f"client-{pk}", "{}", 1)
+    key = f"crm-{pk}" if pk % 2 else f"hr-{pk}"
+    versions = (Version("1", ("crm.read",)), Version("2", ("crm.read", "crm.assets")))
+    app = App(key, AppKind(kind), key, versions, ("https://crm.example/callback",))
+    document = "{}" if pk == UNREADABLE else app.to_document()
+    return AppRow(pk, f"app-id-{pk}", key, kind, f"client-{pk}", document, 1)
 
 
 def installation_row(pk: int, chance: random.Random) -> InstallationRow:
@@ -76,7 +86,7 @@ def installation_row(pk: int, chance: random.Random) -> InstallationRow:
         fingerprint="f",
         bucket=0,
         created_at=created,
-        entered_at=created + chance.randrange(40) * DAY,
+        entered_at=min(created + chance.randrange(40) * DAY, NOW - chance.randrange(3) * DAY // 48),
         updated_at=created,
         forced=pk % 61 == 0,
         suspended_by="operator" if suspended else None,
@@ -104,6 +114,44 @@ def rows() -> list[InstallationRow]:
     return list(made.values())
 
 
+def failing(row: InstallationRow) -> bool:
+    return row.pk % 41 == 0
+
+
+def runs(row: InstallationRow) -> tuple[str, ...]:
+    """Sweeps that moved it; one of them moved some of its rows twice."""
+    return tuple(run for number, run in enumerate(RUNS) if row.pk % (31 + number) == 0)
+
+
+def old_version(row: InstallationRow) -> bool:
+    return row.account.startswith("acct-1")
+
+
+def insert_named(conn: sqlite3.Connection, table: str, **values: object) -> None:
+    columns = [(str(line[1]), line[2]) for line in conn.execute(f"PRAGMA table_info({table})")]
+    blank = {name: None if name.endswith("_sealed") else 0 for name, _ in columns if name != "pk"}
+    filled = {**blank, **values}
+    conn.execute(
+        f"INSERT INTO {table} ({', '.join(filled)}) VALUES ({', '.join('?' * len(filled))})", [*filled.values()]
+    )
+
+
+def surroundings(conn: sqlite3.Connection, rows: list[InstallationRow]) -> None:
+    """What other tables say of the rows."""
+    for row in rows:
+        failed = {"failing": "server-error" if failing(row) else None, "refresh_at": None}
+        if row.pk % 2 or failing(row):
+            insert_named(conn, "grantflow_token_set", installation_pk=row.pk, family=f"f{row.pk}", **failed)
+        for version, run in enumerate((None, *runs(row), *runs(row)[:1]), 1):
+            told = {"version": version, "run_id": run, "idempotency_key": None}
+            insert_named(conn, "grantflow_transition", installation_pk=row.pk, **told)
+    for app, account in {(row.app_pk, row.account) for row in rows if old_version(row)}:
+        insert_named(conn, "grantflow_parent", app_pk=app, account=account, app_version="1")
+    for app, cause, closed in ((2, "key-lost", None), (3, "invalid_client", None), (4, "key-lost", NOW)):
+        name = f"incident-{app}"
+        insert_named(conn, "grantflow_incident", public_id=name, app_pk=app, cause=cause, closed_at=closed)
+
+
 @pytest.fixture
 def empty() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as conn:
@@ -120,6 +168,7 @@ def conn(rows: list[InstallationRow]) -> Iterator[sqlite3.Connection]:
             made.execute(statement)
         insert(made, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
         insert(made, "grantflow_installation", INSTALLATION_COLUMNS, list(rows))
+        surroundings(made, rows)
         yield made
 
 
@@ -152,6 +201,18 @@ def here(row: InstallationRow) -> bool:
 
 def live(row: InstallationRow) -> bool:
     return row.state in LIVE_STATES
+
+
+def granted(row: InstallationRow) -> bool:
+    return row.state in WITH_GRANT and row.app_pk != UNREADABLE
+
+
+def awaits_assets(row: InstallationRow) -> bool:
+    return granted(row) and not old_version(row)
+
+
+def awaits_read(row: InstallationRow) -> bool:
+    return granted(row) and "crm.read" not in row.granted.split()
 
 
 def ends(row: InstallationRow) -> int:
@@ -212,6 +273,22 @@ MEANINGS: dict[str, Keep] = {
     "is:quarantined": lambda row: row.quarantined,
     "is:forced,suspended": lambda row: here(row) and (row.forced or row.suspended_by is not None),
     "is:expiring": lambda row: live(row) and NOW < ends(row) < NOW + 7 * DAY,
+    "is:stuck": lambda row: row.state == "reauthorizing" and row.entered_at <= NOW - DAY // 24,
+    "-is:stuck state:reauthorizing": lambda row: row.state == "reauthorizing" and row.entered_at > NOW - DAY // 24,
+    "has:failure": lambda row: here(row) and failing(row),
+    "has:failure app:crm-*": lambda row: here(row) and failing(row) and row.app_pk % 2 == 1,
+    "-has:failure": lambda row: here(row) and not failing(row),
+    f"run:{RUNS[0]}": lambda row: here(row) and RUNS[0] in runs(row),
+    "run:0198c0de*,nothing": lambda row: here(row) and bool({*RUNS[:2]} & {*runs(row)}),
+    f"-run:{RUNS[2]}": lambda row: here(row) and RUNS[2] not in runs(row),
+    "incident:*": lambda row: here(row) and row.app_pk in {2, 3},
+    "incident:key-lost": lambda row: here(row) and row.app_pk == 2,
+    "-incident:key-lost": lambda row: here(row) and row.app_pk != 2,
+    "scope:?crm.assets": lambda row: here(row) and awaits_assets(row),
+    "scope:?crm.read app:crm-1": lambda row: row.app_pk == 1 and awaits_read(row),
+    "scope:?*": lambda row: here(row) and (awaits_assets(row) or awaits_read(row)),
+    "-scope:?crm.read": lambda row: here(row) and not awaits_read(row),
+    "scope:?crm.assets,crm.read": lambda row: here(row) and (awaits_assets(row) or "crm.read" in row.granted.split()),
     "scope:+crm.read": lambda row: here(row) and "crm.read" in row.granted.split(),
     "-scope:crm.read": lambda row: here(row) and "crm.read" not in row.granted.split(),
 }
@@ -235,8 +312,8 @@ def test_a_filter_finds_what_it_says(
 def test_the_table_of_meanings_covers_every_field_and_flag() -> None:
     terms = [term for text in MEANINGS for term in parse(text, NOW).terms]
     assert {term.field for term in terms} == {*FIELDS, WORD.name} - {"sort"}
-    flags = {value for text in MEANINGS for value in FLAGS if f"is:{value}" in text}
-    assert flags == set(FLAGS)
+    for words, name in ((FLAGS, "is"), (HAS, "has")):
+        assert {value for text in MEANINGS for value in words if f"{name}:{value}" in text} == set(words)
 
 
 @pytest.mark.parametrize("direction", ["", "-"])
@@ -337,7 +414,7 @@ def test_a_prefix_is_literal_in_any_script(
     ],
 )
 def test_the_text_above_a_prefix_is_the_nearest(prefix: str, above: str | None) -> None:
-    assert _search.successor(prefix) == above
+    assert successor(prefix) == above
 
 
 @pytest.mark.parametrize(
