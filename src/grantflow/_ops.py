@@ -271,8 +271,9 @@ class Ops(Calendar):
         ]
 
     async def recent_changes(self, *, look_back: int = 5_000, limit: int = 12) -> Recent:
-        """What the last transitions were, in groups by app, state and reason: the largest first. Bounded by
-        `look_back`, at most 100,000 transitions.
+        """What the last `look_back` transitions led to, by app, state and reason: the largest groups first.
+
+        Each group counts installations that are still where it says, and its filter shows them.
         """
         if not (1 <= look_back <= _MAX_LOOK_BACK and 1 <= limit <= _MAX_GROUPS):
             msg = f"look_back lies between 1 and {_MAX_LOOK_BACK:,}, limit between 1 and {_MAX_GROUPS:,}"

@@ -19,12 +19,12 @@ SOON = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class RecentChange:
-    """Transitions of one app into one state, lately."""
+    """Installations of one app that came into the state they are in, lately."""
 
     app: str
     state: str
     reason: str | None
-    """Why the grant is dead, of the rows that are still in the state."""
+    """Why the grant is dead."""
     run: str | None
     """The sweep that did all of it."""
     count: int
@@ -46,7 +46,7 @@ class RecentRun:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The last transitions in groups, the largest first, and the latest sweeps that wrote something."""
+    """What the last transitions led to, the largest groups first, and the latest sweeps that wrote something."""
 
     changes: tuple[RecentChange, ...]
     runs: tuple[RecentRun, ...]

@@ -81,12 +81,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Transitions of one app into one state, lately."""
+    """Installations of one app that came into the state they are in, lately."""
 
     app: str
     target: str
     reason: str | None
-    """Of the rows that are still there."""
     run: str | None
     """The sweep that did all of it."""
     count: int

@@ -266,6 +266,7 @@ VERBS: dict[str, Verb] = {
         several=True,
         adds=True,
     ),
+    "run_sweep": Verb(lambda e, k: e.ops.run_sweep(actor=OPERATOR, reason=REASON), adds=True),
     "pause": Verb(lambda e, k: e.ops.pause(actor=OPERATOR, reason=REASON), adds=True),
     "resume": Verb(
         lambda e, k: e.ops.resume(actor=OPERATOR, reason=REASON),
@@ -349,7 +350,7 @@ PUBLIC_WRITES = {
     "ledger": {"redeem", "renew", "revoke"},
     "ops": {
         *("force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair", "probe", "rotate_keys"),
-        *("pause", "resume", "retry_notices", "reconcile_counts"),
+        *("pause", "resume", "retry_notices", "reconcile_counts", "run_sweep"),
         "admit",
     },
     "apps": {

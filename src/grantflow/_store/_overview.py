@@ -22,11 +22,11 @@ _LATELY = (
     f"WHERE pk > (SELECT max(pk) FROM {_TRANSITION}) - ?1) "
 )
 RECENT = (
-    f"{_LATELY} SELECT a.key, t.target, CASE WHEN i.state = t.target THEN i.reason END AS why, "
+    f"{_LATELY} SELECT a.key, t.target, i.reason, "
     "CASE WHEN count(DISTINCT t.run_id) = 1 AND count(t.run_id) = count(*) THEN min(t.run_id) END, "
     f"count(*) AS n, min(t.at), max(t.at) AS latest FROM t CROSS JOIN {_INSTALLATION} i ON i.pk = t.installation_pk "
-    f"JOIN {_APP} a ON a.pk = i.app_pk WHERE t.source IS NOT t.target "
-    "GROUP BY a.key, t.target, why ORDER BY n DESC, latest DESC LIMIT ?2"
+    f"JOIN {_APP} a ON a.pk = i.app_pk WHERE t.source IS NOT t.target AND t.at = i.entered_at AND t.target = i.state "
+    "GROUP BY a.key, t.target, i.reason ORDER BY n DESC, latest DESC LIMIT ?2"
 )
 RUNS = (
     f"{_LATELY} SELECT run_id, count(*), min(at), max(at) AS latest FROM t WHERE run_id IS NOT NULL "
