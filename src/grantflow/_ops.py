@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from grantflow import _journey, _overview, _rotation, _tokens
 from grantflow._app import App
@@ -270,15 +271,17 @@ class Ops(Calendar):
             for key, row in rows
         ]
 
-    async def recent_changes(self, *, look_back: int = 5_000, limit: int = 12) -> Recent:
+    async def recent_changes(
+        self, *, look_back: int = 5_000, limit: int = 12, within: timedelta = timedelta(days=1)
+    ) -> Recent:
         """What the last `look_back` transitions led to, by app, state and reason: the largest groups first.
 
-        Each group counts installations that are still where it says, and its filter shows them.
+        Each group counts installations that came `within` that time and are still there; its filter shows them.
         """
         if not (1 <= look_back <= _MAX_LOOK_BACK and 1 <= limit <= _MAX_GROUPS):
             msg = f"look_back lies between 1 and {_MAX_LOOK_BACK:,}, limit between 1 and {_MAX_GROUPS:,}"
             raise BadInput(msg)
-        return await _overview.recent(self._core, look_back, limit)
+        return await _overview.recent(self._core, look_back, limit, within)
 
     async def app_overview(self) -> tuple[AppOverview, ...]:
         """How every app stands, from counters and one range of an index."""

@@ -74,9 +74,9 @@ class AppOverview:
     """The cause of its open incident."""
 
 
-async def recent(core: Core, look_back: int, limit: int) -> Recent:
+async def recent(core: Core, look_back: int, limit: int, within: timedelta) -> Recent:
     """See Ops.recent_changes."""
-    moved, ran = await core.store.recent(look_back, limit)
+    moved, ran = await core.store.recent(look_back, limit, core.now() - span(within))
     changes = tuple(
         RecentChange(
             one.app,

@@ -418,8 +418,8 @@ class Store(Protocol):
         """Operator actions that match, newest first, below a key."""
         ...
 
-    async def recent(self, look_back: int, limit: int) -> tuple[list[Moved], list[Ran]]:
-        """What the last `look_back` transitions were: the largest groups first, and the latest sweeps."""
+    async def recent(self, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
+        """What the last `look_back` transitions led to since then, the largest groups first; the latest sweeps."""
         ...
 
     async def values(self, field: str, prefix: str, limit: int) -> list[str]:

@@ -73,15 +73,16 @@ async def test_the_look_back_bounds_what_is_read(engine: Engine) -> None:
     for look_back, most in ((1, 1), (3, 3)):
         changes = (await engine.ops.recent_changes(look_back=look_back)).changes
         assert 0 < sum(change.count for change in changes) <= most
-    for wrong in ({"look_back": 0}, {"look_back": 100_001}, {"limit": 0}):
+    assert (await engine.ops.recent_changes(within=timedelta(0))).changes[0].since == engine.now()
+    for look_back, limit in ((0, 1), (100_001, 1), (1, 0), (1, 1_001)):
         with pytest.raises(BadInput):
-            await engine.ops.recent_changes(**wrong)
+            await engine.ops.recent_changes(look_back=look_back, limit=limit)
 
 
-@pytest.mark.parametrize("text", [_overview.RECENT, _overview.RUNS])
-async def test_recent_changes_never_read_the_whole_trail(engine: Engine, text: str) -> None:
+@pytest.mark.parametrize(("text", "values"), [(_overview.RECENT, (100, 10, 0)), (_overview.RUNS, (100, 10))])
+async def test_recent_changes_never_read_the_whole_trail(engine: Engine, text: str, values: tuple[int, ...]) -> None:
     store: Any = engine._core.store
-    plan = [row[3] for row in await store._rows(f"EXPLAIN QUERY PLAN {text}", 100, 10)]
+    plan = [row[3] for row in await store._rows(f"EXPLAIN QUERY PLAN {text}", *values)]
     assert any("SEARCH grantflow_transition USING INTEGER PRIMARY KEY (rowid>?)" in line for line in plan), plan
     assert not [line for line in plan if "SCAN grantflow_transition" in line or "SCAN i" in line]
 

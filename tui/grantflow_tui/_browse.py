@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BrowseScreen", "FilterInput", "counted"]
 _EXACT_BELOW = 10_001
 _FACETS_FROM = 120
+_EVERY = 15
 
 
 def counted(matches: Matches) -> str:
@@ -67,6 +68,7 @@ class BrowseScreen(FilteredScreen):
         super().__init__()
         self._go = "start"
         self._faceted: str | None = None
+        self._turn = 0
 
     def body(self) -> ComposeResult:
         """Filter line, facets, the list, and what stands under it."""
@@ -133,8 +135,9 @@ class BrowseScreen(FilteredScreen):
 
     # -- facets and preview ---------------------------------------------------------------------
     def _facet(self, engine: Engine) -> None:
-        """Count the parts of what matches, once per filter, where there is room and an index."""
-        if self.size.width < _FACETS_FROM or self._faceted == self.filter:
+        """Count the parts of what matches, at once and now and then, where there is room and an index."""
+        self._turn += 1
+        if self.size.width < _FACETS_FROM or (self._faceted == self.filter and self._turn % _EVERY):
             return
         self._faceted = self.filter
         place = self.query_one("#facets", Lines)
@@ -153,7 +156,7 @@ class BrowseScreen(FilteredScreen):
 
     def on_resize(self) -> None:
         """A wider screen has facets."""
-        if (engine := self.console_app.engine) is not None:
+        if (engine := self.console_app.engine) is not None and self.list.now is not None:
             self._facet(engine)
 
     def on_installation_list_moved(self) -> None:

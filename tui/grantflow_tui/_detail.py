@@ -17,10 +17,18 @@ from grantflow_machines import Actor
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
 from grantflow_tui._look import Look
-from grantflow_tui._text import clean, stamp, until
+from grantflow_tui._text import clean, lasting, stamp, until
 
 if TYPE_CHECKING:
-    from grantflow import Attempt, Definition, Engine, Explanation, Installation, TransitionRecord
+    from grantflow import (
+        Attempt,
+        Definition,
+        Engine,
+        Explanation,
+        Installation,
+        TokenHealth,
+        TransitionRecord,
+    )
 
 _LABEL = 10
 
@@ -35,6 +43,7 @@ class Story:
     attempts: tuple[Attempt, ...]
     events: tuple[Explanation, ...]
     asked_as: Actor
+    health: TokenHealth | None
 
 
 async def read(engine: Engine, look: Look, installation_id: str, actor: Actor | None) -> Story:
@@ -46,7 +55,8 @@ async def read(engine: Engine, look: Look, installation_id: str, actor: Actor | 
     if definition is not None and here.state in definition.states and here.quarantined is None:
         events = [await engine.explain(here.id, name, actor=asked) for name in definition.outside_events()]
     history = await engine.history(here.id, limit=50)
-    return Story(here, definition, history, await engine.attempts(here.id), tuple(events), asked)
+    attempts, health = await engine.attempts(here.id), await engine.token_health(here.id)
+    return Story(here, definition, history, attempts, tuple(events), asked, health)
 
 
 def lifecycle(story: Story, look: Look) -> Text:
@@ -82,16 +92,55 @@ def facts(story: Story, look: Look, now: datetime) -> Text:
         _row(out, "quarantine", Text(clean(here.quarantined), style=BAD))
     _row(out, "version", f"{here.version}  generation {here.generation}{'  FORCED' if here.forced else ''}")
     out.append("\nClocks\n", style=TITLE)
-    for name, moment in (("expires", here.expires_at), ("due", here.due_at), ("entered", here.entered_at)):
+    for name, moment in (
+        ("expires", here.expires_at),
+        ("due", here.due_at),
+        ("warning", here.next_notice_at),
+        ("entered", here.entered_at),
+        ("installed", here.created_at),
+    ):
         _row(out, name, f"{stamp(moment)}  {until(moment, now)}" if moment else "-")
-    out.append("\nScopes\n", style=TITLE)
-    _row(out, "granted", ", ".join(here.granted) or "-")
-    _row(out, "missing", Text(clean(", ".join(here.scopes_missing)), style=BAD) if here.scopes_missing else "-")
+    out.append(f"\nScopes · {len(here.granted)} approved, {len(here.scopes_missing)} awaiting\n", style=TITLE)
+    for mark, scopes, style in (("+", here.scopes_missing, BAD), (look.done, here.granted, Style())):
+        for scope in scopes:
+            out.append(f"{mark} {clean(scope)}\n", style=style)
+    _attempts(out, story, now)
+    if story.health is not None:
+        _health(out, story.health, now)
+    return out
+
+
+def _attempts(out: Text, story: Story, now: datetime) -> None:
+    """Who is at it, how far, and how long there is left."""
     still_open = [attempt for attempt in story.attempts if attempt.outcome is None]
     out.append(f"\nOpen attempts · {len(still_open)}\n", style=TITLE)
     for attempt in still_open:
-        _row(out, attempt.kind, f"{attempt.actor}  ends {until(attempt.expires_at, now)}")
-    return out
+        late = attempt.expires_at <= now
+        left = Text(f"{attempt.step}  {clean(attempt.actor)}  ")
+        left.append(
+            "its time is over" if late else f"{lasting(attempt.expires_at - now)} left", style=BAD if late else ""
+        )
+        _row(out, attempt.kind, left)
+
+
+def _health(out: Text, health: TokenHealth, now: datetime) -> None:
+    """How the tokens of a foreign server do; nothing of the tokens themselves."""
+    out.append("\nTokens\n", style=TITLE)
+    _row(out, "generation", str(health.generation))
+    for name, moment in (
+        ("access", health.access_expires_at),
+        ("refresh", health.refresh_expires_at),
+        ("grant", health.authorization_expires_at),
+        ("renewal", health.refresh_at),
+    ):
+        _row(out, name, f"{stamp(moment)}  {until(moment, now)}" if moment else "-")
+    if not health.renewable:
+        _row(out, "renewable", Text("no", style=BAD))
+    if health.failing is not None:
+        _row(out, "failing", Text(clean(f"{health.failing}, {health.failures} times"), style=BAD))
+    if health.unanswered_since is not None:
+        _row(out, "unanswered", Text(f"since {stamp(health.unanswered_since)}", style=BAD))
+    _row(out, "identity", health.identity or "nobody verified whose grant it is")
 
 
 def timeline(story: Story, look: Look) -> Text:

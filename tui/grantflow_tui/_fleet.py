@@ -68,7 +68,7 @@ def changed(change: RecentChange, look: Look, now: datetime) -> Line:
     if change.reason is not None:
         text.append(f" · {clean(change.reason)}")
     if change.run is not None:
-        text.append(f" · run {clean(change.run)[:8]}…{clean(change.run)[-4:]}", style=DIM)
+        text.append(f" · run …{clean(change.run)[-4:]}", style=DIM)
     return Line(text, change.filter)
 
 

@@ -85,6 +85,11 @@ class Look:
         return "->" if self.ascii else "─▶"
 
     @property
+    def done(self) -> str:
+        """The mark of what was approved."""
+        return "*" if self.ascii else "✓"
+
+    @property
     def bad(self) -> str:
         """The mark of what is wrong."""
         return FACES[Severity.BAD].plain if self.ascii else FACES[Severity.BAD].glyph

@@ -10,6 +10,7 @@ from grantflow._rows import ActionRow
 from grantflow._store import _tables
 from grantflow._store._conditions import Clause, any_of
 from grantflow._store._statements import columns, table_of
+from grantflow_machines import Instant
 
 _INSTALLATION = table_of(_tables.Installation).name
 _TRANSITION = table_of(_tables.Transition).name
@@ -25,7 +26,8 @@ RECENT = (
     f"{_LATELY} SELECT a.key, t.target, i.reason, "
     "CASE WHEN count(DISTINCT t.run_id) = 1 AND count(t.run_id) = count(*) THEN min(t.run_id) END, "
     f"count(*) AS n, min(t.at), max(t.at) AS latest FROM t CROSS JOIN {_INSTALLATION} i ON i.pk = t.installation_pk "
-    f"JOIN {_APP} a ON a.pk = i.app_pk WHERE t.source IS NOT t.target AND t.at = i.entered_at AND t.target = i.state "
+    f"JOIN {_APP} a ON a.pk = i.app_pk WHERE t.source IS NOT t.target AND t.at >= ?3 "
+    "AND t.at = i.entered_at AND t.target = i.state "
     "GROUP BY a.key, t.target, i.reason ORDER BY n DESC, latest DESC LIMIT ?2"
 )
 RUNS = (
@@ -41,9 +43,9 @@ _VALUES = {
 }
 
 
-def recent(conn: sqlite3.Connection, look_back: int, limit: int) -> tuple[list[Moved], list[Ran]]:
+def recent(conn: sqlite3.Connection, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
     """See Store.recent."""
-    moved = [Moved(*row) for row in conn.execute(RECENT, (look_back, limit))]
+    moved = [Moved(*row) for row in conn.execute(RECENT, (look_back, limit, since))]
     return moved, [Ran(*row) for row in conn.execute(RUNS, (look_back, limit))]
 
 

@@ -359,9 +359,9 @@ class SqliteStore:
         """See Store.actions."""
         return await self._read(_overview.actions, limit, before, query)
 
-    async def recent(self, look_back: int, limit: int) -> tuple[list[Moved], list[Ran]]:
+    async def recent(self, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
         """See Store.recent."""
-        return await self._read(_overview.recent, look_back, limit)
+        return await self._read(_overview.recent, look_back, limit, since)
 
     async def values(self, field: str, prefix: str, limit: int) -> list[str]:
         """See Store.values."""
