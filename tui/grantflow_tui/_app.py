@@ -61,6 +61,10 @@ class Console(App[None]):
         "audit": AuditScreen,
     }
     DEFAULT_MODE = "fleet"
+    CSS = """
+    CommandPalette > Vertical { width: 84; max-width: 100%; }
+    CommandPalette SearchIcon { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(

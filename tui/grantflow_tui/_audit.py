@@ -38,7 +38,7 @@ class AuditScreen(FilteredScreen):
     DEFAULT_CSS = """
     AuditScreen #heading { height: 1; }
     AuditScreen Lines { height: 1fr; }
-    AuditScreen #about { height: 3; }
+    AuditScreen #about { height: 4; border-top: solid $foreground-muted; }
     """
     hint = "/ filter · enter its installation · 1-6 screens · : palette · ? help · q quit"
     everything = "all actions · actor: verb: outcome: target: at: reason:"
@@ -126,7 +126,7 @@ class AuditScreen(FilteredScreen):
     def _columns(self, at: str, *rest: str) -> str:
         width = self.size.width
         left = max(20, width - 4 - 20 - 11)
-        actor, verb, target = (left * share // 12 for share in (3, 3, 3))
+        actor, verb, target = (left * share // 12 for share in (3, 2, 3))
         reason = left - actor - verb - target - 4
         sizes = (20, actor, verb, 10, target, reason)
         return "  " + " ".join(cell(text, size) for text, size in zip((at, *rest), sizes, strict=True))

@@ -151,9 +151,9 @@ def timeline(story: Story, look: Look) -> Text:
         if record.forced:
             out.append("!FORCED ", style=BAD)
         out.append_text(_plain(look.badge(record.target)))
-        out.append(f"  {clean(record.event)}  {clean(record.actor)}")
+        out.append(f"\n    {clean(record.event)} by {clean(record.actor)}")
         if record.reason:
-            out.append(f"\n    {clean(record.reason)}", style=Style(italic=True))
+            out.append(f" · {clean(record.reason)}", style=Style(italic=True))
         out.append("\n")
     return out
 

@@ -60,8 +60,8 @@ def changed(change: RecentChange, look: Look, now: datetime) -> Line:
     """One group of transitions: what became of how many, since when, where, why, and by which sweep."""
     text = Text("  ")
     text.append_text(look.badge(change.state))
-    text.append(" " * max(1, 22 - text.cell_len))
-    text.append(f"{f'+{change.count:,}':>8}", style=Style(bold=True))
+    text.append(" " * max(1, 21 - text.cell_len))
+    text.append(f"{f'+{change.count:,}':>7}", style=Style(bold=True))
     since = f"{change.since:%H:%M}" if now - change.since < _DAY else f"{change.since:%Y-%m-%d}"
     text.append(f" since {since}", style=DIM)
     text.append(f" · {clean(change.app)}")
@@ -83,8 +83,8 @@ class FleetScreen(ConsoleScreen):
     FleetScreen #horizon { height: 8; }
     FleetScreen #works { display: none; }
     FleetScreen.-wide Lines { height: 1fr; }
-    FleetScreen.-wide #states { width: 3fr; }
-    FleetScreen.-wide #side { width: 2fr; height: 1fr; margin-left: 2; }
+    FleetScreen.-wide #states { width: 8fr; }
+    FleetScreen.-wide #side { width: 5fr; height: 1fr; margin-left: 2; }
     FleetScreen.-wide #horizon { height: 2fr; max-height: 16; }
     FleetScreen.-wide #works { height: 3fr; display: block; }
     """
