@@ -211,6 +211,8 @@ async def test_no_screen_obeys_foreign_text(zoo: Zoo, names: tuple[str, ...]) ->
                 assert isinstance(browse, BrowseScreen)
                 browse.use(f"account:{TEXTS[name]}")
                 await look()
+            for key in ("3", "4", "6", "colon", "escape", "1"):
+                await look(key)
             assert app.is_running
         assert "held" in "".join(seen)
 

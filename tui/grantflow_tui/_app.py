@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -101,6 +102,7 @@ class Console(App[None]):
     # -- opening and closing --------------------------------------------------------------------
     def on_mount(self) -> None:
         """The skeleton stands; now the database, and the pulse."""
+        self.places.visit(Place(self.DEFAULT_MODE))
         self._opening = asyncio.create_task(self._open())
         self.set_interval(self._interval, self.tick)
 
@@ -187,23 +189,23 @@ class Console(App[None]):
     # -- going places ---------------------------------------------------------------------------
     async def action_fleet(self) -> None:
         """Screen 1."""
-        await self.switch_mode("fleet")
+        await self._show_mode("fleet")
 
     async def action_installations(self) -> None:
         """Screen 2."""
-        await self.switch_mode("installations")
+        await self._show_mode("installations")
 
     async def action_apps(self) -> None:
         """Screen 3."""
-        await self.switch_mode("apps")
+        await self._show_mode("apps")
 
     async def action_sweeps(self) -> None:
         """Screen 4."""
-        await self.switch_mode("sweeps")
+        await self._show_mode("sweeps")
 
     async def action_audit(self) -> None:
         """Screen 6."""
-        await self.switch_mode("audit")
+        await self._show_mode("audit")
 
     async def on_lines_opened(self, event: Lines.Opened) -> None:
         """A number opens the rows it counts, a name what it stands for."""
@@ -216,29 +218,37 @@ class Console(App[None]):
         """A bar opens the rows it counts."""
         await self.open_filter(event.query)
 
+    async def _show_mode(self, name: str) -> None:
+        self._heading = None
+        await self.switch_mode(name)
+        if isinstance(self.screen, ConsoleScreen):
+            self.visited(self.screen.place)
+
     async def open_filter(self, query: str) -> None:
         """Show what a filter finds."""
         await self.go(Place("installations", query))
 
     async def go(self, place: Place) -> None:
         """Show a view, whatever is on screen."""
-        self._heading = place
+        self._heading = None
         await self.switch_mode(place.screen)
         while len(self.screen_stack) > 1:
             await self.pop_screen()
         screen = self.screen
         if isinstance(screen, ConsoleScreen) and screen.place != Place(place.screen, place.filter):
+            self._heading = Place(place.screen, place.filter)
             screen.use(place.filter)
         if place.installation is not None:
-            self.open_detail(place.installation)
+            self._heading = None
+            self.push_screen(DetailScreen(place.installation))
+        if self._heading is None:
+            self.visited(place)
 
     def visited(self, place: Place) -> None:
-        """A view came up; on the way to another one it is none."""
-        if self._heading is not None:
-            if place != self._heading:
-                return
+        """A view came up; while another one is on its way it is none."""
+        if self._heading is None or place == self._heading:
             self._heading = None
-        self.places.visit(place)
+            self.places.visit(place)
 
     async def action_history(self, by: int) -> None:
         """Back or forward through the views."""
@@ -256,7 +266,9 @@ class Console(App[None]):
 
     def open_detail(self, installation_id: str) -> None:
         """Push the detail of one installation."""
+        below = self.screen.place if isinstance(self.screen, ConsoleScreen) else Place(self.current_mode)
         self.push_screen(DetailScreen(installation_id))
+        self.visited(replace(below, installation=installation_id))
 
     def action_help(self) -> None:
         """Keys, filter, states."""
@@ -303,6 +315,7 @@ class Console(App[None]):
                 self.tell(f"saved: {clean(name)}; the palette has it as filter {clean(name)}")
 
         self.push_screen(NameDialog(text, ascii_only=self.look.ascii), keep)
+        self.refresh_headers()
 
     def action_command_palette(self) -> None:
         """Open the palette with the apps that there are."""

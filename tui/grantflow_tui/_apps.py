@@ -104,7 +104,7 @@ class AppsScreen(ConsoleScreen):
 
 
 def _room(width: int, *, wide: bool) -> int:
-    return max(10, min(32, width - (88 if wide else 66)))
+    return max(10, min(32, width - (104 if wide else 66)))
 
 
 def _heading(width: int, *, wide: bool) -> Text:

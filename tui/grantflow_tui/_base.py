@@ -90,7 +90,6 @@ class ConsoleScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Data may be old when a screen comes back."""
-        self.console_app.visited(self.place)
         self.action_reload()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +17,7 @@ from grantflow_machines import Actor
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
 from grantflow_tui._look import Look
+from grantflow_tui._places import Place
 from grantflow_tui._text import clean, lasting, stamp, until
 
 if TYPE_CHECKING:
@@ -254,6 +255,13 @@ class DetailScreen(ConsoleScreen):
                     yield Static("", id="timeline", markup=False)
                     yield Static("", id="events", markup=False)
 
+    @property
+    def place(self) -> Place:
+        """The view: this installation on top of the list it was opened from."""
+        below = self.app.screen_stack[0]
+        under = below.place.filter if isinstance(below, ConsoleScreen) else ""
+        return Place(self.app.current_mode, under, self.installation_id)
+
     async def load(self, engine: Engine) -> None:
         """Read the story anew."""
         app = self.console_app
@@ -271,6 +279,7 @@ class DetailScreen(ConsoleScreen):
 
     def action_back(self) -> None:
         """Back to where it was opened."""
+        self.console_app.visited(replace(self.place, installation=None))
         self.app.pop_screen()
 
     def action_force(self) -> None:

@@ -170,7 +170,8 @@ class FilteredScreen(ConsoleScreen):
             self.tell(said(error), bad=True)
         else:
             self.console_app.loaded()
-            self.console_app.visited(self.place)
+            if self.app.screen is self:
+                self.console_app.visited(self.place)
             self.note(None)
             self.set_focus(self.main)
             self.tell(f"scanned {', '.join(scanned)}: not refreshed, / enter runs it again" if scanned else self.hint)

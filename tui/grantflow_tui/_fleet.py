@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _EVERY = 15
 """The horizon walks an index: it is read every so many refreshes."""
 _CHANGES = 5
+_EMPTY = "  empty: engine.install(app, account=…, actor=…) makes the first installation"
 _DAY = timedelta(days=1)
 
 
@@ -114,7 +115,8 @@ class FleetScreen(ConsoleScreen):
         recent = await engine.ops.recent_changes(limit=_CHANGES)
         works = await _works.read(engine)
         incidents = await engine.ops.incidents(limit=20)
-        lines = self._changes(recent.changes, engine.now())
+        lines = [] if counts.total else [Line(Text(_EMPTY, style=DIM)), Line(Text())]
+        lines += self._changes(recent.changes, engine.now())
         lines += self._attention(found, stopped, works, incidents) + self._states(counts)
         self.query_one("#states", Lines).show(lines)
         self.query_one("#works", Lines).show(self._works(works, engine.now()))
@@ -139,10 +141,6 @@ class FleetScreen(ConsoleScreen):
             text.append(f"{count:>11,} {100 * count / total:5.1f}% ", style=DIM if not count else Style())
             text.append(bar(count / total, 24, ascii_only=look.ascii), style=look.style(value))
             lines.append(Line(text, f"state:{clean(value)}"))
-        if not counts.total:
-            lines.append(
-                Line(Text("  empty: engine.install(app, account=…, actor=…) makes the first one", style=DIM))
-            )
         return lines
 
     def _attention(

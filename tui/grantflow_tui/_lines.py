@@ -94,7 +94,7 @@ class Lines(ScrollView, can_focus=True):
             return self.source
 
     class Edge(Message):
-        """The cursor was moved beyond an end."""
+        """The cursor stands at an end and was moved beyond it."""
 
         def __init__(self, source: Lines, by: int) -> None:
             super().__init__()
@@ -134,9 +134,10 @@ class Lines(ScrollView, can_focus=True):
     def action_move(self, by: int) -> None:
         """Go to another link and keep it in sight."""
         links, height = self.links, max(1, self.size.height)
-        if by and not 0 <= self._link + by < len(links):
-            self.post_message(self.Edge(self, by))
+        before = self._link
         self._link = max(0, min(self._link + by, len(links) - 1))
+        if by and self._link == before:
+            self.post_message(self.Edge(self, by))
         at = links[self._link] if links else 0
         if self._link == 0:
             self._top = 0

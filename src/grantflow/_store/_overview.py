@@ -28,7 +28,7 @@ RECENT = (
     f"count(*) AS n, min(t.at), max(t.at) AS latest FROM t CROSS JOIN {_INSTALLATION} i ON i.pk = t.installation_pk "
     f"JOIN {_APP} a ON a.pk = i.app_pk WHERE t.source IS NOT t.target AND t.at >= ?3 "
     "AND t.at = i.entered_at AND t.target = i.state "
-    "GROUP BY a.key, t.target, i.reason ORDER BY n DESC, latest DESC LIMIT ?2"
+    "GROUP BY a.key, t.target, i.reason ORDER BY n DESC, latest DESC, a.key, t.target LIMIT ?2"
 )
 RUNS = (
     f"{_LATELY} SELECT run_id, count(*), min(at), max(at) AS latest FROM t WHERE run_id IS NOT NULL "
