@@ -222,7 +222,9 @@ async def test_the_history_goes_back_and_forward_through_views(tmp_path: Path) -
                 return type(app.screen), getattr(app.screen, "filter", "")
 
             assert await after("left_square_bracket") == (DetailScreen, "")
-            assert app.screen.installation_id == shown.installation_id
+            again = app.screen
+            assert isinstance(again, DetailScreen)
+            assert again.installation_id == shown.installation_id
             assert await after("left_square_bracket") == (BrowseScreen, "state:active")
             assert await after("left_square_bracket") == (BrowseScreen, "")
             assert await after("left_square_bracket") == (FleetScreen, "")
