@@ -266,7 +266,12 @@ VERBS: dict[str, Verb] = {
         several=True,
         adds=True,
     ),
-    "run_sweep": Verb(lambda e, k: e.ops.run_sweep(actor=OPERATOR, reason=REASON), adds=True),
+    "run_sweep": Verb(
+        lambda e, k: e.ops.run_sweep(actor=OPERATOR, reason=REASON),
+        later=timedelta(days=400),
+        several=True,
+        adds=True,
+    ),
     "pause": Verb(lambda e, k: e.ops.pause(actor=OPERATOR, reason=REASON), adds=True),
     "resume": Verb(
         lambda e, k: e.ops.resume(actor=OPERATOR, reason=REASON),

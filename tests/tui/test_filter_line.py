@@ -66,6 +66,19 @@ async def test_tab_goes_on_where_nothing_is_offered(tmp_path: Path) -> None:
             assert app.screen.focused is not app.screen.query_one("#filter", Input)
 
 
+async def test_marked_means_what_is_marked_here(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "g.db", accounts=("acme", "bolt", "cern")) as engine:
+        app = console_on(engine)
+        async with app.run_test(size=SIZE) as pilot:
+            app.marked = {item.id for item in (await engine.find("account:bolt,cern")).items}
+            await pilot.press("2", "slash", *"is:marked", "enter")
+            await settled(pilot)
+            assert "2 match" in screen_text(app)
+            await pilot.press("slash", "end", *" account:acme", "enter")
+            await settled(pilot)
+            assert "without account:acme 2 match" in screen_text(app)
+
+
 # -- nothing matches, and searches that read everything -----------------------------------------------
 async def test_no_match_says_which_term_removed_everything(tmp_path: Path) -> None:
     async with fleet(tmp_path / "g.db", accounts=("acme", "bolt")) as engine:

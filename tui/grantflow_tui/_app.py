@@ -93,6 +93,8 @@ class Console(App[None]):
         self._heading: Place | None = None
         self.paused = False
         self.app_keys: list[str] = []
+        self.marked: set[str] = set()
+        """Ids that are marked: what `is:marked` means."""
         self._letters = [AsciiFilter()] if ascii_only else []
 
     def get_line_filters(self) -> Sequence[LineFilter]:

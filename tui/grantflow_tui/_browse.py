@@ -98,23 +98,29 @@ class BrowseScreen(FilteredScreen):
         """The row under the cursor."""
         return self.list.current
 
+    def asked(self, engine: Engine) -> _window.Marked:
+        """The engine, with what is marked."""
+        return _window.Marked(engine, self.console_app.marked)
+
     async def load(self, engine: Engine) -> None:
         """The window again, the bounded count, and now and then the facets."""
         go, self._go = self._go, ""
         query, now = self.filter, self.console_app.now
         try:
-            rows = await (_window.from_start(engine, query) if go else _window.again(engine, self.list.rows))
+            asked = self.asked(engine)
+            rows = await (_window.from_start(asked, query) if go else _window.again(asked, self.list.rows))
         except GrantflowError:
             self._go = go
             raise
         self.list.show(rows, now(), go=go)
-        self.query_one("#count", Static).update(counted(await engine.count(query)))
+        self.query_one("#count", Static).update(counted(await asked.count(query)))
         self._facet(engine)
 
     async def found(self, engine: Engine, query: str) -> bool:
         """The first window and the bounded count."""
-        rows = await _window.from_start(engine, query)
-        matches = await engine.count(query)
+        asked = self.asked(engine)
+        rows = await _window.from_start(asked, query)
+        matches = await asked.count(query)
         self._go = ""
         self.list.show(rows, self.console_app.now(), go="start")
         self.query_one("#count", Static).update(counted(matches))
@@ -131,7 +137,10 @@ class BrowseScreen(FilteredScreen):
 
     async def without(self, engine: Engine, query: str) -> Sequence[tuple[str, str]]:
         """Each term, and how many match without it."""
-        return [(term, counted(matches)) for term, matches in await engine.narrowing(query)]
+        return [
+            (term, counted(matches))
+            for term, matches in await engine.narrowing(query, marked=self.console_app.marked)
+        ]
 
     # -- facets and preview ---------------------------------------------------------------------
     def _facet(self, engine: Engine) -> None:
@@ -148,7 +157,7 @@ class BrowseScreen(FilteredScreen):
 
     async def _count_facets(self, engine: Engine, query: str) -> None:
         async def count() -> None:
-            lines = await _facets.read(engine, query, self.list.rows.items, self.console_app.look)
+            lines = await _facets.read(self.asked(engine), query, self.list.rows.items, self.console_app.look)
             if query == self.filter:
                 self.query_one("#facets", Lines).show(lines)
 
@@ -178,16 +187,16 @@ class BrowseScreen(FilteredScreen):
 
     async def _read(self, engine: Engine, what: str) -> None:
         """By the time it is this wish's turn an earlier one may have fulfilled it."""
-        rows, go = self.list.rows, ""
+        rows, go, asked = self.list.rows, "", self.asked(engine)
         if what in {"start", "end"}:
             go = what
-            found = await (_window.from_end if go == "end" else _window.from_start)(engine, self.filter)
+            found = await (_window.from_end if go == "end" else _window.from_start)(asked, self.filter)
         elif (keep := self.list.wish(what)) is None:
             return
         elif what == "onward":
-            found = await _window.onward(engine, rows, keep)
+            found = await _window.onward(asked, rows, keep)
         else:
-            found = await _window.backward(engine, rows, keep)
+            found = await _window.backward(asked, rows, keep)
         self.list.show(found, self.console_app.now(), go=go)
 
     def on_installation_list_opened(self, event: InstallationList.Opened) -> None:

@@ -17,7 +17,8 @@ from grantflow_tui._look import Look
 from grantflow_tui._text import cell, clean, term, until
 
 if TYPE_CHECKING:
-    from grantflow import Engine, Installation, Matches
+    from grantflow import Installation, Matches
+    from grantflow_tui._window import Marked
 
 _WIDTH = 24
 _AHEAD = (("< 24 h", "expires:<24h"), ("< 7 d", "expires:<7d"), ("< 30 d", "expires:<30d"))
@@ -29,7 +30,7 @@ def none(why: str) -> list[Line]:
     return [rule("Facets"), Line(Text(f" {why}", style=DIM))]
 
 
-async def read(engine: Engine, query: str, items: Sequence[Installation], look: Look) -> list[Line]:
+async def read(engine: Marked, query: str, items: Sequence[Installation], look: Look) -> list[Line]:
     """States and ends by bounded counts, apps by the rows that were read anyway."""
     lines = [rule("State")]
     try:
