@@ -29,7 +29,7 @@ from tests.tui.fleet import console_on, screen_text, settled
 REASON = ("--reason", "a reason that is long enough")
 SHOWS: dict[str, list[list[str]]] = {
     "apps list": [[]],
-    "audit": [["--limit", "500"]],
+    "audit": [["--limit", "500"], ["target:TEXT"]],
     "counts": [[]],
     "db check": [[]],
     "doctor": [[]],
