@@ -47,6 +47,14 @@ async def test_an_attempt_shows_how_far_it_came_and_the_time_left(tmp_path: Path
         assert "Open attempts · 1" in text
 
 
+async def test_a_titles_style_ends_with_it(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "g.db") as engine:
+        story = await _detail.read(engine, LOOK, (await engine.find()).items[0].id, MARIA)
+        for made in (_detail.facts(story, LOOK, engine.now()), _detail.timeline(story, LOOK)):
+            assert not made.style
+            assert made.spans[0].end == made.plain.index("\n") + 1
+
+
 async def test_the_next_warning_is_among_the_clocks(tmp_path: Path) -> None:
     async with fleet(tmp_path / "g.db") as engine:
         here = (await engine.find()).items[0]

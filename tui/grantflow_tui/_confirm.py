@@ -124,7 +124,8 @@ class ConfirmDialog(ModalScreen[str | None]):
 
     def _show(self) -> None:
         why = self.obstacle()
-        apply = Text("F9 does it", style=Style(bold=True, reverse=True) if why is None else DIM)
+        apply = Text()
+        apply.append("F9 does it", style=Style(bold=True, reverse=True) if why is None else DIM)
         if why is not None:
             apply.append(f"  off: {why}")
         self.query_one("#apply", Static).update(apply)

@@ -62,8 +62,7 @@ async def read(engine: Engine, look: Look, installation_id: str, actor: Actor | 
 
 def lifecycle(story: Story, look: Look) -> Text:
     """The chart with the current state lit."""
-    out = Text("Lifecycle\n", style=TITLE)
-    out.append_text(Text(style=Style.null()))
+    out = _titled("Lifecycle")
     if story.definition is None:
         return out + Text(f"no chart for kind {clean(story.installation.kind)}", style=BAD)
     return _join(out, draw(story.definition, story.installation.state, look))
@@ -73,7 +72,7 @@ def facts(story: Story, look: Look, now: datetime) -> Text:
     """Who, what, and the clocks."""
     here = story.installation
     soon = look.expiring(here.state, here.expires_at, now)
-    out = Text("Installation\n", style=TITLE)
+    out = _titled("Installation")
     state = look.badge(here.state, expiring=soon)
     if here.overdue:
         state.append(f"  (stored {clean(here.stored_state)}, overdue)", style=BAD)
@@ -146,7 +145,7 @@ def _health(out: Text, health: TokenHealth, now: datetime) -> None:
 
 def timeline(story: Story, look: Look) -> Text:
     """What happened, newest first; forced lines are marked."""
-    out = Text("Timeline · newest first\n", style=TITLE)
+    out = _titled("Timeline · newest first")
     for record in story.history:
         out.append(f"{stamp(record.at)} v{record.version} ", style=DIM)
         if record.forced:
@@ -161,7 +160,7 @@ def timeline(story: Story, look: Look) -> Text:
 
 def events(story: Story, look: Look) -> Text:
     """What may happen now, and for the rest why not."""
-    out = Text(f"Events from outside · as {clean(story.asked_as)}\n", style=TITLE)
+    out = _titled(f"Events from outside · as {clean(story.asked_as)}")
     for found in sorted(story.events, key=lambda found: not found.allowed):
         if found.allowed:
             out.append("yes ", style=Style(color="#1CFD91", bold=True))
@@ -190,6 +189,12 @@ def _row(out: Text, name: str, value: str | Text) -> None:
     out.append(f"{clean(name):<{_LABEL}} ", style=DIM)
     out.append_text(_plain(value) if isinstance(value, Text) else Text(clean(value)))
     out.append("\n")
+
+
+def _titled(title: str) -> Text:
+    """A title whose style ends with it: a text's own style would go on under everything that follows."""
+    out = Text()
+    return out.append(f"{title}\n", style=TITLE)
 
 
 def _plain(text: Text) -> Text:

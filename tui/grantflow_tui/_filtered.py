@@ -180,7 +180,8 @@ class FilteredScreen(ConsoleScreen):
 
     async def _explain(self, engine: Engine, query: str) -> None:
         """Nothing matches: which term removed everything."""
-        text = Text("   nothing matches", style=BAD)
+        text = Text()
+        text.append("   nothing matches", style=BAD)
         for term, matches in await self.without(engine, query):
             text.append(f"\n   without {clean(term)} {matches}", style=DIM)
         self.note(text)
@@ -236,9 +237,8 @@ class FilteredScreen(ConsoleScreen):
 
 def _offers(found: Sequence[str], chosen: int) -> Text:
     start = max(0, chosen - _SHOWN + 1)
-    text = Text("   tab ", style=DIM)
     out = Text()
-    out.append_text(text)
+    out.append("   tab ", style=DIM)
     for at, whole in enumerate(found[start : start + _SHOWN], start):
         out.append(clean(whole.split(" ")[-1]), style=Style(reverse=True) if at == chosen else Style())
         out.append("  ")

@@ -88,8 +88,9 @@ class SweepsScreen(ConsoleScreen):
     async def _run_now(self, engine: Engine) -> ConfirmDialog:
         app = self.console_app
         preview = await engine.ops.preview_sweep()
-        plan = Text("Dry run: nothing is written yet\n", style=Style(bold=True))
-        plan.append_text(Text(f"  {preview.overdue:,} due in all, attempts included\n"))
+        plan = Text()
+        plan.append("Dry run: nothing is written yet\n", style=Style(bold=True))
+        plan.append(f"  {preview.overdue:,} due in all, attempts included\n")
         for key, count in sorted(preview.due.items()):
             plan.append_text(Text(f"  {clean(key)}: {count:,} grants end\n"))
         for held in preview.held:

@@ -59,9 +59,8 @@ async def read(engine: Engine) -> Works:
 
 def row(name: str, value: str | Text, link: str | None = None) -> Line:
     """A name and what there is of it."""
-    text = Text(f"  {name:<13} ", style=DIM)
     out = Text()
-    out.append_text(text)
+    out.append(f"  {name:<13} ", style=DIM)
     out.append_text(value if isinstance(value, Text) else Text(clean(value)))
     return Line(out, link)
 
