@@ -5,22 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.command import CommandPalette
 from textual.widgets import Input
 
 from grantflow import Actor
 from grantflow.errors import GrantflowError
+from grantflow_tui._apps import AppsScreen
+from grantflow_tui._audit import AuditScreen
 from grantflow_tui._base import ConsoleScreen
 from grantflow_tui._browse import BrowseScreen
+from grantflow_tui._confirm import ConfirmDialog
 from grantflow_tui._detail import DetailScreen
+from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._fleet import FleetScreen
 from grantflow_tui._force import ForceDialog
 from grantflow_tui._help import HelpScreen
+from grantflow_tui._palette import NameDialog
+from grantflow_tui._sweeps import SweepsScreen
 from tests.security.channels import Channels
 from tests.security.foreign_story import everything, told_at
 from tests.security.screens import watched
 from tests.tui.fleet import console_on, settled
 
-SCREENS = {FleetScreen, BrowseScreen, DetailScreen, ForceDialog, HelpScreen}
+SCREENS = {
+    *(FleetScreen, BrowseScreen, DetailScreen, ForceDialog, HelpScreen, AppsScreen, SweepsScreen, AuditScreen),
+    *(ConfirmDialog, NameDialog),
+}
 
 
 def every_screen() -> set[type]:
@@ -32,7 +42,7 @@ def every_screen() -> set[type]:
         kinds: list[type] = type.__subclasses__(waiting.pop())
         waiting += kinds
         found |= {kind for kind in kinds if kind.__module__.startswith("grantflow_tui")}
-    return found - {ConsoleScreen}
+    return found - {ConsoleScreen, FilteredScreen}
 
 
 def test_every_screen_has_a_case() -> None:
@@ -73,7 +83,19 @@ async def test_no_screen_shows_a_secret(tmp_path: Path, capsys: pytest.CaptureFi
             app.screen.query_one("#filter", Input).value = "state:bogus"
             await look("enter")
             await look("escape")
+            app.screen.query_one("#filter", Input).value = "is:any"
+            await look("slash", "enter")
+            await look("S")
+            await look("escape")
             await look("question_mark")
+            await look("escape")
+            await look("3")
+            await look("4")
+            await look("t")
+            await look("escape")
+            await look("6")
+            await look("end")
+            await look("colon")
             await look("escape")
             error = await told.fails(life.engine.adopt("crm", account="x", actor=Actor.user("x"), access_token="y"))
             assert isinstance(error, GrantflowError)
@@ -86,6 +108,6 @@ async def test_no_screen_shows_a_secret(tmp_path: Path, capsys: pytest.CaptureFi
         app._print_error_renderables()
         told.heard("screen", "".join(capsys.readouterr()))
         app._exception = None
-    assert seen == SCREENS
+    assert seen == SCREENS | {CommandPalette}
     assert len(told.out["svg"]) > 40
     assert told.hits() == []
