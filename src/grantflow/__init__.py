@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         WindowAccount,
     )
     from grantflow._ops import DatabaseCheck, Probe
+    from grantflow._overview import AppOverview, Recent, RecentChange, RecentRun
     from grantflow._ports import Carrier, Forgotten, HttpRequest, HttpResponse
     from grantflow._rotation import KeyCheck, Rotation, Unreadable
     from grantflow._secret import Secret
@@ -71,6 +72,7 @@ __all__ = [
     "App",
     "AppAccount",
     "AppKind",
+    "AppOverview",
     "Attempt",
     "Authenticated",
     "BulkPlan",
@@ -123,6 +125,9 @@ __all__ = [
     "Probe",
     "Prompt",
     "Proof",
+    "Recent",
+    "RecentChange",
+    "RecentRun",
     "Refusal",
     "RenewalReport",
     "Reported",
@@ -175,6 +180,7 @@ _HOMES = {
         "WindowAccount"
     ),
     "grantflow._ops": "DatabaseCheck Probe",
+    "grantflow._overview": "AppOverview Recent RecentChange RecentRun",
     "grantflow._ports": "Carrier Forgotten HttpRequest HttpResponse",
     "grantflow._rotation": "KeyCheck Rotation Unreadable",
     "grantflow._secret": "Secret",

@@ -11,7 +11,7 @@ from grantflow._audit import Operating
 from grantflow._clock import maybe_datetime, to_datetime
 from grantflow._core import Core
 from grantflow._forecast import Forecast
-from grantflow._model import Held, Notice
+from grantflow._model import Held, Notice, SweepReport
 from grantflow._notices import notice_of
 from grantflow._rows import BeatRow, Change, ControlRow, Load
 from grantflow._sweep import Brake
@@ -89,6 +89,14 @@ class Calendar(Operating):
         due = {key: count for _, key, count in await self._core.store.due_by_app(now)}
         held = await _sweep.held_apps(self._core, self._brake, now)
         return SweepPreview(due, await self._core.store.overdue(now, _BOUND), held)
+
+    async def run_sweep(self, *, actor: Actor, reason: str) -> SweepReport:
+        """Sweep now, as a scheduler would: `preview_sweep` says before what it will do. Raises as `preview_force`."""
+        await self._allowed(actor, "run-sweep", "scheduler", reason)
+        report = await _sweep.sweep(self._core, self._brake)
+        detail = f"{report.moved} moved of {report.seen}, run {report.run_id}"
+        await self._record(actor, "run-sweep", "scheduler", reason, None, "applied", detail)
+        return report
 
     async def release_sweep(self, app: str, *, actor: Actor, reason: str) -> None:
         """Let the next sweep, in whichever process, expire an app's rows though the brake holds them."""

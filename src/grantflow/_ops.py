@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from grantflow import _journey, _rotation, _tokens
+from grantflow import _journey, _overview, _rotation, _tokens
 from grantflow._bulk import Bulk
 from grantflow._calendar import Calendar
 from grantflow._clock import to_datetime
 from grantflow._core import Core
 from grantflow._doctor import Finding, diagnose
+from grantflow._filter import AUDIT, parse
 from grantflow._held import Incident
 from grantflow._incidents import close_incident, incident_view
 from grantflow._model import OperatorAction, Plan, PlannedMove, Returned
+from grantflow._overview import AppOverview, Recent
 from grantflow._ports import Work
 from grantflow._renewal import Renewals
 from grantflow._repair import repair
@@ -22,8 +25,10 @@ from grantflow._rotation import KeyCheck, Rotation
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._sweep import Brake, Progress
 from grantflow._verbs import effects_of, force, irreversible, remind
-from grantflow.errors import NotFound, PlanOutdated
+from grantflow.errors import BadInput, NotFound, PlanOutdated
 from grantflow_machines import Actor
+
+_MAX_LOOK_BACK, _MAX_GROUPS = 100_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +229,19 @@ class Ops(Calendar, Bulk):
         """What is wrong and what mends it; `thorough` reads the whole database. Writes nothing."""
         return await diagnose(self._core, self._brake, thorough=thorough)
 
-    async def actions(self, *, limit: int = 100, before: int | None = None) -> Sequence[tuple[int, OperatorAction]]:
-        """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on."""
-        rows = await self._core.store.actions(limit, before)
+    async def actions(
+        self,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+        filter: str = "",  # noqa: A002 - the field's word
+    ) -> Sequence[tuple[int, OperatorAction]]:
+        """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on.
+
+        `filter` is in the language of `Engine.find`, with the fields of `help_rows("audit")`.
+        """
+        query = parse(filter, self._core.now(), AUDIT)
+        rows = await self._core.store.actions(limit, before, query)
         return [
             (
                 key,
@@ -244,6 +259,22 @@ class Ops(Calendar, Bulk):
             )
             for key, row in rows
         ]
+
+    async def recent_changes(
+        self, *, look_back: int = 5_000, limit: int = 12, within: timedelta = timedelta(days=1)
+    ) -> Recent:
+        """What the last `look_back` transitions led to, by app, state and reason: the largest groups first.
+
+        Each group counts installations that came `within` that time and are still there; its filter shows them.
+        """
+        if not (1 <= look_back <= _MAX_LOOK_BACK and 1 <= limit <= _MAX_GROUPS):
+            msg = f"look_back lies between 1 and {_MAX_LOOK_BACK:,}, limit between 1 and {_MAX_GROUPS:,}"
+            raise BadInput(msg)
+        return await _overview.recent(self._core, look_back, limit, within)
+
+    async def app_overview(self) -> tuple[AppOverview, ...]:
+        """How every app stands, from counters and one range of an index."""
+        return await _overview.apps(self._core)
 
     async def check_database(self) -> DatabaseCheck:
         """Look for damage; reads the whole database and writes nothing."""

@@ -80,6 +80,30 @@ class Listed:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Installations of one app that came into the state they are in, lately."""
+
+    app: str
+    target: str
+    reason: str | None
+    run: str | None
+    """The sweep that did all of it."""
+    count: int
+    first: Instant
+    last: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one sweep wrote, lately."""
+
+    run: str
+    count: int
+    first: Instant
+    last: Instant
+
+
 @dataclass(slots=True)
 class ChunkDone:
     """What one chunk of a sweep did, row by row."""
@@ -392,8 +416,18 @@ class Store(Protocol):
         """(app key, incident), newest first; open ones alone unless `closed`."""
         ...
 
-    async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:
-        """Operator actions, newest first, below a key."""
+    async def actions(
+        self, limit: int, before: int | None, query: Query | None = None
+    ) -> list[tuple[int, ActionRow]]:
+        """Operator actions that match, newest first, below a key."""
+        ...
+
+    async def recent(self, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
+        """What the last `look_back` transitions led to since then, the largest groups first; the latest sweeps."""
+        ...
+
+    async def values(self, field: str, prefix: str, limit: int) -> list[str]:
+        """Values of a field of the filter that begin with a prefix, in order; from an index, no row is counted."""
         ...
 
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:

@@ -187,8 +187,18 @@ def test_colour_only_where_it_is_seen(
     assert "\x1b" not in grantflow("counts").out
 
 
-def test_the_help_of_list_has_every_field(grantflow: Command) -> None:
+@pytest.mark.parametrize(("command", "table"), [("list", "installations"), ("audit", "audit")])
+def test_the_help_of_a_filter_has_every_field(grantflow: Command, command: str, table: str) -> None:
     from grantflow import help_rows
 
-    text = grantflow("list", "--help").out
-    assert all(row.example in text and f"{row.name}: " in text for row in help_rows())
+    text = grantflow(command, "--help").out
+    assert all(row.example in text and f"{row.name}: " in text for row in help_rows(table))
+
+
+def test_the_audit_is_filtered(grantflow: Command) -> None:
+    every = json.loads(grantflow("audit", "--json").out)
+    verb = every[0]["verb"]
+    found = json.loads(grantflow("audit", f"verb:{verb}", "--json").out)
+    assert found == [action for action in every if action["verb"] == verb]
+    assert json.loads(grantflow("audit", f"verb!={verb}", "--json").out) == [a for a in every if a["verb"] != verb]
+    assert "^" in grantflow("audit", "state:active").err

@@ -24,6 +24,7 @@ READS = {
         *("form", "get", "guidance", "history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open"),
         "subscribe",
         *("next_renewal", "next_warning"),
+        *("narrowing", "scans", "suggestions"),
         "disconnect",  # a word for `send`, which is in the table
     },
     "ledger": {
@@ -33,6 +34,7 @@ READS = {
     "ops": {
         *("actions", "check_database", "preview_sweep", "job", "jobs", "job_items"),
         *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused", "waiting_notices"),
+        *("app_overview", "recent_changes"),
         "apply",  # the second half of `force`
     },
     "apps": {"get", "held", "list", "on_account"},

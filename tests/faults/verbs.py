@@ -294,6 +294,12 @@ VERBS: dict[str, Verb] = {
         several=True,
         adds=True,
     ),
+    "run_sweep": Verb(
+        lambda e, k: e.ops.run_sweep(actor=OPERATOR, reason=REASON),
+        later=timedelta(days=400),
+        several=True,
+        adds=True,
+    ),
     "pause": Verb(lambda e, k: e.ops.pause(actor=OPERATOR, reason=REASON), adds=True),
     "resume": Verb(
         lambda e, k: e.ops.resume(actor=OPERATOR, reason=REASON),
@@ -404,7 +410,7 @@ PUBLIC_WRITES = {
     "ops": {
         *("preview_bulk", "start_bulk", "pause_job", "resume_job", "cancel_job", "retry_job"),
         *("force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair", "probe", "rotate_keys"),
-        *("pause", "resume", "retry_notices", "reconcile_counts"),
+        *("pause", "resume", "retry_notices", "reconcile_counts", "run_sweep"),
         "admit",
     },
     "apps": {

@@ -7,22 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.command import CommandPalette
 from textual.widgets import Input
 
 from grantflow import Actor
 from grantflow.errors import GrantflowError
+from grantflow_tui._apps import AppsScreen
+from grantflow_tui._audit import AuditScreen
 from grantflow_tui._base import ConsoleScreen
 from grantflow_tui._browse import BrowseScreen
+from grantflow_tui._confirm import ConfirmDialog
 from grantflow_tui._deed_dialog import DeedDialog
 from grantflow_tui._detail import DetailScreen
 from grantflow_tui._dialog import ActionDialog
+from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._fleet import FleetScreen
 from grantflow_tui._force import ForceDialog
 from grantflow_tui._help import HelpScreen
 from grantflow_tui._jobs import JobsScreen
 from grantflow_tui._marking import Marking
 from grantflow_tui._menu import VerbMenu
+from grantflow_tui._palette import NameDialog
 from grantflow_tui._plan_dialog import PlanDialog
+from grantflow_tui._sweeps import SweepsScreen
 from tests.security.channels import Channels
 from tests.security.foreign_story import everything, told_at
 from tests.security.screens import watched
@@ -31,9 +38,11 @@ from tests.tui.fleet import console_on, settled
 if TYPE_CHECKING:
     from grantflow_tui._app import Console
 
-SCREENS = {FleetScreen, BrowseScreen, DetailScreen, JobsScreen, HelpScreen}
-SCREENS |= {VerbMenu, ForceDialog, PlanDialog, DeedDialog}
-BASES = {ConsoleScreen, Marking, ActionDialog}
+SCREENS = {
+    *(FleetScreen, BrowseScreen, DetailScreen, AppsScreen, SweepsScreen, JobsScreen, AuditScreen, HelpScreen),
+    *(VerbMenu, ForceDialog, PlanDialog, DeedDialog, ConfirmDialog, NameDialog),
+}
+BASES = {ConsoleScreen, FilteredScreen, Marking, ActionDialog}
 
 
 def every_screen() -> set[type]:
@@ -132,8 +141,20 @@ async def test_no_screen_shows_a_secret(
             app.screen.query_one("#filter", Input).value = "state:bogus"
             await look("enter")
             await look("escape")
+            app.screen.query_one("#filter", Input).value = "is:any"
+            await look("slash", "enter")
+            await look("S")
+            await look("escape")
             await acting(app, look)
             await look("question_mark")
+            await look("escape")
+            await look("3")
+            await look("4")
+            await look("t")
+            await look("escape")
+            await look("6")
+            await look("end")
+            await look("colon")
             await look("escape")
             error = await told.fails(life.engine.adopt("crm", account="x", actor=Actor.user("x"), access_token="y"))
             assert isinstance(error, GrantflowError)
@@ -147,6 +168,6 @@ async def test_no_screen_shows_a_secret(
         told.heard("screen", "".join(capsys.readouterr()))
         app._exception = None
     heard_exports(told, tmp_path)
-    assert seen == SCREENS
+    assert seen == SCREENS | {CommandPalette}
     assert len(told.out["svg"]) > 40
     assert told.hits() == []

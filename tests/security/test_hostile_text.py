@@ -29,7 +29,7 @@ from tests.tui.fleet import console_on, screen_text, settled
 REASON = ("--reason", "a reason that is long enough")
 SHOWS: dict[str, list[list[str]]] = {
     "apps list": [[]],
-    "audit": [["--limit", "500"]],
+    "audit": [["--limit", "500"], ["target:TEXT"]],
     "counts": [[]],
     "db check": [[]],
     "doctor": [[]],
@@ -231,6 +231,8 @@ async def test_no_screen_obeys_foreign_text(zoo: Zoo, names: tuple[str, ...]) ->
                 assert isinstance(browse, BrowseScreen)
                 browse.use(f"account:{TEXTS[name]}")
                 await look()
+            for key in ("3", "4", "6", "colon", "escape", "1"):
+                await look(key)
             assert app.is_running
         assert "held" in "".join(seen)
 

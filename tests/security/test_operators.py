@@ -53,6 +53,7 @@ VERBS: dict[str, Verb] = {
     "close_incident": lambda h, a: h.engine.ops.close_incident("crm", actor=a, reason=WHY),
     "pause": lambda h, a: h.engine.ops.pause(actor=a, reason=WHY),
     "resume": lambda h, a: h.engine.ops.resume(actor=a, reason=WHY),
+    "run_sweep": lambda h, a: h.engine.ops.run_sweep(actor=a, reason=WHY),
     "retry_notices": lambda h, a: h.engine.ops.retry_notices(actor=a, reason=WHY),
     "reconcile_counts": lambda h, a: h.engine.ops.reconcile_counts(actor=a, reason=WHY),
     "rotate_keys": lambda h, a: h.engine.ops.rotate_keys(actor=a, reason=WHY),
@@ -201,7 +202,7 @@ NOT_POSSIBLE: dict[str, Verb] = {
 
 def test_every_operators_verb_can_be_impossible() -> None:
     assert set(VERBS) - set(NOT_POSSIBLE) == {
-        *("rotate_keys", "admit", "pause", "retry_notices", "reconcile_counts", "preview_bulk")
+        *("rotate_keys", "admit", "pause", "retry_notices", "reconcile_counts", "preview_bulk", "run_sweep")
     }
 
 

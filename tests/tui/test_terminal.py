@@ -18,6 +18,61 @@ sys.exit(run(sys.argv[1], write=True, operator="maria", claimed=True))
 """
 
 
+async def test_every_screen_and_the_way_back_on_a_real_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "grants.db"
+    async with fleet(path, accounts=("acme", "globex"), real_time=True):
+        pass
+    await asyncio.to_thread(wander, path)
+    async with Engine.open(f"sqlite:///{path}") as engine:
+        assert await engine.ops.paused() is not None
+        done = [
+            (action.verb, action.outcome) for _, action in await engine.ops.actions(filter="verb:pause,run-sweep")
+        ]
+        assert done == [("pause", "applied"), ("run-sweep", "applied")]
+
+
+def wander(path: Path) -> None:
+    """Through all screens, with a sweep and a pause on the way."""
+    terminal = Terminal(sys.executable, "-c", PROGRAM, f"sqlite:///{path}")
+    try:
+        terminal.wait_for("Changed lately")
+        terminal.type("3")
+        terminal.wait_for("awaiting")
+        terminal.type("4")
+        terminal.wait_for("nobody")
+        for key, title in (("t", "Sweep now"), ("P", "Pause every scheduler")):
+            terminal.type(key)
+            terminal.wait_for(title)
+            terminal.type("\x1b[Z")  # from Cancel back to the reason
+            time.sleep(0.2)
+            terminal.type("a drill on a terminal")
+            time.sleep(0.5)
+            terminal.type("\x1b[20~")
+            terminal.wait_for("swept:" if key == "t" else "PAUSED")
+        terminal.type("6")
+        terminal.wait_for("run-sweep")
+        terminal.type("2")
+        terminal.wait_for("2 match")
+        terminal.type("/acc")
+        terminal.wait_for("account:")  # offered
+        terminal.type("\t")
+        time.sleep(1.0)
+        terminal.type("glob*\r")
+        terminal.wait_for("1 match")
+        terminal.type("[")
+        terminal.wait_for("2 match")
+        terminal.type("[")
+        terminal.wait_for("run-sweep")
+        terminal.type(":")
+        terminal.wait_for("Search for commands")
+        terminal.type("quit")
+        time.sleep(1.0)
+        terminal.type("\r")
+        assert terminal.leave() == 0
+    finally:
+        terminal.give_up()
+
+
 async def test_filter_force_and_quit_on_a_real_terminal(tmp_path: Path) -> None:
     path = tmp_path / "grants.db"
     async with fleet(path, accounts=("acme", "globex"), real_time=True):

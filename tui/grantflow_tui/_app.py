@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,15 +18,23 @@ from textual.filter import LineFilter
 
 from grantflow.errors import GrantflowError
 from grantflow_machines import Actor
+from grantflow_tui import _saved
 from grantflow_tui._acting import Acting
+from grantflow_tui._apps import AppsScreen
 from grantflow_tui._ascii import AsciiFilter
+from grantflow_tui._audit import AuditScreen
 from grantflow_tui._base import ConsoleScreen, said
 from grantflow_tui._blast import MAX_BULK
 from grantflow_tui._browse import BrowseScreen
 from grantflow_tui._detail import DetailScreen
 from grantflow_tui._fleet import FleetScreen
 from grantflow_tui._help import HelpScreen
+from grantflow_tui._horizon import Horizon
 from grantflow_tui._jobs import JobsScreen
+from grantflow_tui._lines import Lines
+from grantflow_tui._palette import Commands, NameDialog
+from grantflow_tui._places import Place, Places
+from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
@@ -40,13 +49,21 @@ class Console(Acting):
     """The operator console."""
 
     TITLE = "grantflow"
-    ENABLE_COMMAND_PALETTE = False
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {Commands}  # noqa: RUF012 - textual's own declaration
     MODES = {  # noqa: RUF012 - textual's own declaration
         "fleet": FleetScreen,
         "installations": BrowseScreen,
         "jobs": JobsScreen,
+        "apps": AppsScreen,
+        "sweeps": SweepsScreen,
+        "audit": AuditScreen,
     }
     DEFAULT_MODE = "fleet"
+    CSS = """
+    CommandPalette > Vertical { width: 84; max-width: 100%; }
+    CommandPalette SearchIcon { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(
@@ -67,7 +84,12 @@ class Console(Acting):
         self._interval = interval
         self._loaded_at: tuple[datetime, float] | None = None
         self.database = clean(name)
+        self.places = Places()
+        self._heading: Place | None = None
         self.paused = False
+        self.app_keys: list[str] = []
+        self.marked: set[str] = set()
+        """Ids that are marked: what `is:marked` means."""
         self._letters = [AsciiFilter()] if ascii_only else []
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -77,6 +99,7 @@ class Console(Acting):
     # -- opening and closing --------------------------------------------------------------------
     def on_mount(self) -> None:
         """The skeleton stands; now the database, and the pulse."""
+        self.places.visit(Place(self.DEFAULT_MODE))
         self._opening = asyncio.create_task(self._open())
         self.set_interval(self._interval, self.tick)
 
@@ -171,30 +194,90 @@ class Console(Acting):
     # -- going places ---------------------------------------------------------------------------
     async def action_fleet(self) -> None:
         """Screen 1."""
-        await self.switch_mode("fleet")
+        await self._show_mode("fleet")
 
     async def action_installations(self) -> None:
         """Screen 2."""
-        await self.switch_mode("installations")
+        await self._show_mode("installations")
 
     async def action_jobs(self) -> None:
         """Screen 5."""
-        await self.switch_mode("jobs")
+        await self._show_mode("jobs")
 
-    async def on_lines_opened(self, event: object) -> None:
-        """A number on the fleet page opens the rows it counts."""
-        await self.open_filter(getattr(event, "query", ""))
+    async def action_apps(self) -> None:
+        """Screen 3."""
+        await self._show_mode("apps")
+
+    async def action_sweeps(self) -> None:
+        """Screen 4."""
+        await self._show_mode("sweeps")
+
+    async def action_audit(self) -> None:
+        """Screen 6."""
+        await self._show_mode("audit")
+
+    async def on_lines_opened(self, event: Lines.Opened) -> None:
+        """A number opens the rows it counts, a name what it stands for."""
+        if event.line.installation is not None:
+            self.open_detail(event.line.installation)
+        elif event.query is not None:
+            await self.open_filter(event.query)
+
+    async def on_horizon_opened(self, event: Horizon.Opened) -> None:
+        """A bar opens the rows it counts."""
+        await self.open_filter(event.query)
+
+    async def _show_mode(self, name: str) -> None:
+        self._heading = None
+        await self.switch_mode(name)
+        if isinstance(self.screen, ConsoleScreen):
+            self.visited(self.screen.place)
 
     async def open_filter(self, query: str) -> None:
-        """Screen 2 with a filter."""
-        await self.switch_mode("installations")
-        while not isinstance(self.screen, BrowseScreen):
+        """Show what a filter finds."""
+        await self.go(Place("installations", query))
+
+    async def go(self, place: Place) -> None:
+        """Show a view, whatever is on screen."""
+        self._heading = None
+        await self.switch_mode(place.screen)
+        while len(self.screen_stack) > 1:
             await self.pop_screen()
-        self.screen.use(query)
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen) and screen.place != Place(place.screen, place.filter):
+            self._heading = Place(place.screen, place.filter)
+            screen.use(place.filter)
+        if place.installation is not None:
+            self._heading = None
+            self.push_screen(DetailScreen(place.installation))
+        if self._heading is None:
+            self.visited(place)
+
+    def visited(self, place: Place) -> None:
+        """A view came up; while another one is on its way it is none."""
+        if self._heading is None or place == self._heading:
+            self._heading = None
+            self.places.visit(place)
+
+    async def action_history(self, by: int) -> None:
+        """Back or forward through the views."""
+        await self._return(self.places.step(by))
+
+    async def action_last_view(self) -> None:
+        """The view before this one."""
+        await self._return(self.places.last())
+
+    async def _return(self, place: Place | None) -> None:
+        if place is None:
+            self.tell("there is no view beyond this one")
+        else:
+            await self.go(place)
 
     def open_detail(self, installation_id: str) -> None:
         """Push the detail of one installation."""
+        below = self.screen.place if isinstance(self.screen, ConsoleScreen) else Place(self.current_mode)
         self.push_screen(DetailScreen(installation_id))
+        self.visited(replace(below, installation=installation_id))
 
     def action_help(self) -> None:
         """Keys, filter, states."""
@@ -210,3 +293,51 @@ class Console(Acting):
         """Put an id on the clipboard."""
         self.copy_to_clipboard(clean(installation_id))
         self.tell(f"copied {clean(installation_id)}")
+
+    # -- saved filters and the palette ----------------------------------------------------------
+    def saved_filters(self) -> dict[str, str]:
+        """Name and filter, from the user's own file."""
+        return _saved.load(_saved.default_path())
+
+    def action_save_filter(self) -> None:
+        """Ask for a name and keep the filter on screen under it."""
+        screen = self.screen
+        if not isinstance(screen, BrowseScreen) or not screen.filter:
+            self.tell("there is no filter on screen to save")
+            return
+        text = screen.filter
+
+        def keep(name: str | None) -> None:
+            self.refresh_headers()
+            if name is None:
+                return
+            try:
+                _saved.save(_saved.default_path(), name, text)
+            except _saved.CannotSave as error:
+                self.tell(clean(error), bad=True)
+            else:
+                self.tell(f"saved: {clean(name)}; the palette has it as filter {clean(name)}")
+
+        self.push_screen(NameDialog(text, ascii_only=self.look.ascii), keep)
+        self.refresh_headers()
+
+    def action_command_palette(self) -> None:
+        """Open the palette with the apps that there are."""
+        self.run_worker(self._open_palette(), group="palette", exclusive=True)
+
+    async def _open_palette(self) -> None:
+        screen = self.screen
+        if self.engine is not None and isinstance(screen, ConsoleScreen):
+            engine = self.engine
+
+            async def keys() -> None:
+                self.app_keys = [app.app for app in await engine.ops.app_overview()]
+
+            await screen.guarded(keys)
+        if self.screen is screen:
+            super().action_command_palette()
+            self.refresh_headers()
+
+    def monotonic(self) -> float:
+        """Seconds that never step back."""
+        return self.now_monotonic()

@@ -185,9 +185,9 @@ class JobsScreen(ConsoleScreen):
     async def on_lines_opened(self, event: Lines.Opened) -> None:
         """Enter shows the job's rows as a filter."""
         event.stop()
-        engine = self.console_app.engine
-        if engine is not None:
-            await self.guarded(lambda: self._open_rows(engine, event.query))
+        engine, job = self.console_app.engine, event.query
+        if engine is not None and job is not None:
+            await self.guarded(lambda: self._open_rows(engine, job))
 
     async def _open_rows(self, engine: Engine, job: str) -> None:
         rows = await not_applied(engine, job, _AS_FILTER) or await engine.ops.job_items(job, limit=_AS_FILTER)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HEAD = Style(bold=True, dim=True)
 _PLAIN = Style()
 _ON = Style(reverse=True)
-_WIDE = 100
+_WIDE = 92
 Column = tuple[str, int]
 
 
@@ -79,6 +79,18 @@ class InstallationList(ScrollView, can_focus=True):
             """The list that asks."""
             return self.source
 
+    class Moved(Message):
+        """The cursor stands on another row, or the row changed."""
+
+        def __init__(self, source: InstallationList) -> None:
+            super().__init__()
+            self.source = source
+
+        @property
+        def control(self) -> InstallationList:
+            """The list that moved."""
+            return self.source
+
     class Opened(Message):
         """Enter on a row."""
 
@@ -128,6 +140,7 @@ class InstallationList(ScrollView, can_focus=True):
         self._top = max(self._top, self._cursor - body + 1)
         here = self.current
         self.cursor_id = None if here is None else here.id
+        self.post_message(self.Moved(self))
         self.refresh()
 
     def action_move(self, by: int) -> None:

@@ -8,8 +8,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from grantflow_tui._base import ConsoleScreen
 from grantflow_tui._command import command
+from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._marks import Marks
 from grantflow_tui._plan_dialog import Targets
 from grantflow_tui._text import clean
@@ -22,7 +22,7 @@ _AT_ONCE = 25
 """Ids in one question after hidden marks."""
 
 
-class Marking(ConsoleScreen):
+class Marking(FilteredScreen):
     r"""The half of screen 2 that acts.
 
     | key | does |
@@ -47,7 +47,6 @@ class Marking(ConsoleScreen):
     Marking #marks { height: 1; display: none; }
     Marking #marks.-shown { display: block; }
     """
-    filter: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,6 +125,7 @@ class Marking(ConsoleScreen):
             told = f"{len(marks):,} marked ({marks.hidden:,} hidden)"
         place.update(Text(f" {told} · refresh paused: marks · a verbs · ctrl+\\ clears", no_wrap=True))
         self.list.marks = marks
+        self.console_app.marked = set(marks)
         self.list.refresh()
         self.console_app.refresh_headers()
 

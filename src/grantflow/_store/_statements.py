@@ -276,7 +276,6 @@ NEXT_REFRESH = (
     f"UNION ALL SELECT min(probe_at) FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1)"
 )
 _action = _names.ACTION
-ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
 MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL, notice_due_at=NULL WHERE pk=?"
 """Off the clock: a row set aside must not be due for ever."""
 LEAVE_QUARANTINE = f"DELETE FROM {_quarantine} WHERE installation_pk=?"

@@ -237,6 +237,7 @@ class TokenSet(Base, table=True):
     __tablename__ = _names.TOKEN_SET
     __table_args__ = (
         Index("grantflow_token_set_refresh", "refresh_at", sqlite_where=text("refresh_at IS NOT NULL")),
+        Index("grantflow_token_set_failing", "installation_pk", sqlite_where=text("failing IS NOT NULL")),
     )
     installation_pk: int = Field(primary_key=True)
     family: str
@@ -290,6 +291,7 @@ class Transition(Base, table=True):
             unique=True,
             sqlite_where=text("idempotency_key IS NOT NULL"),
         ),
+        Index("grantflow_transition_run", "run_id", "installation_pk", sqlite_where=text("run_id IS NOT NULL")),
     )
     pk: int | None = _key()
     installation_pk: int

@@ -22,7 +22,9 @@ from grantflow._ports import (
     End,
     Forgotten,
     Listed,
+    Moved,
     Pending,
+    Ran,
     Reseal,
     Retention,
     Rules,
@@ -45,16 +47,17 @@ from grantflow._rows import (
     Snapshot,
     TransitionRow,
 )
-from grantflow._store import _jobs, _reading, _schema, _search, _upkeep, _writing
+from grantflow._store import _jobs, _overview, _reading, _schema, _search, _upkeep, _writing
 from grantflow._store import _statements as sql
 from grantflow._store._chunk import chunk_job
 from grantflow._store._ending import ended
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
+from grantflow._store._readers import Readers
 from grantflow._store._tolerant import tolerant
 from grantflow._store._writer import Writer
 from grantflow._store._writing import Counts
-from grantflow.errors import BadInput, ConfigurationError, DatabaseError
+from grantflow.errors import ConfigurationError, DatabaseError
 from grantflow_machines import Instant
 
 T = TypeVar("T")
@@ -81,10 +84,9 @@ class SqliteStore:
         pragmas: dict[str, str],
     ) -> None:
         self.writer = writer
-        self._readers = readers
+        self._readers = Readers(readers)
         self._lock = lock
         self._pragmas = pragmas
-        self._turn = 0
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -205,19 +207,7 @@ class SqliteStore:
 
     # -- reading --------------------------------------------------------------------------------
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
-        self._turn = (self._turn + 1) % len(self._readers)
-        reader = self._readers[self._turn]
-        try:
-            result: T = await reader._execute(tolerant, reader._conn, function, *args)  # noqa: SLF001 - one hop, as the writer
-        except sqlite3.Error as error:
-            raise translated(error) from error
-        except OverflowError as error:
-            msg = "a number is too large for the database"
-            raise BadInput(msg) from error
-        except ValueError as error:
-            msg = "the database is closed"
-            raise DatabaseError(msg) from error
-        return result
+        return await self._readers.read(function, *args)
 
     async def _rows(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         return await self._read(lambda conn: conn.execute(text, values).fetchall())
@@ -365,10 +355,19 @@ class SqliteStore:
         """See Store.incidents."""
         return [(str(row[0]), IncidentRow(*row[1:])) for row in await self._rows(sql.INCIDENTS, closed, limit)]
 
-    async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:
+    async def actions(
+        self, limit: int, before: int | None, query: Query | None = None
+    ) -> list[tuple[int, ActionRow]]:
         """See Store.actions."""
-        rows = await self._rows(sql.ACTIONS, before if before is not None else 1 << 62, limit)
-        return [(row[0], ActionRow(*row[1:])) for row in rows]
+        return await self._read(_overview.actions, limit, before, query)
+
+    async def recent(self, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
+        """See Store.recent."""
+        return await self._read(_overview.recent, look_back, limit, since)
+
+    async def values(self, field: str, prefix: str, limit: int) -> list[str]:
+        """See Store.values."""
+        return await self._read(_overview.values, field, prefix, limit)
 
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """See Store.attempts."""

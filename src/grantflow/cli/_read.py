@@ -37,20 +37,30 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many rows.
 class _FilterHelp(TyperCommand):
     """Ends the help with the grammar of the filter, made from the table of its fields."""
 
+    table = "installations"
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from grantflow import help_rows
 
         del ctx
+        rows = [(row.example, f"{row.name}: {row.meaning} ({row.cost})") for row in help_rows(self.table)]
         with formatter.section("Filter: terms that must all hold, - before one negates it"):
-            formatter.write_dl([(row.example, f"{row.name}: {row.meaning} ({row.cost})") for row in help_rows()])
+            formatter.write_dl(rows)
         with formatter.section("Operators"):
             formatter.write_text(": (lists a,b, ranges a..b, a trailing *)  = (the text as it stands)  != < <= > >=")
+
+
+class _AuditHelp(_FilterHelp):
+    """The same, with the fields of the audit."""
+
+    table = "audit"
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("list", cls=_FilterHelp)(list_)
-    for command in (show, history, explain, counts, audit):
+    app.command(cls=_AuditHelp)(audit)
+    for command in (show, history, explain, counts):
         app.command()(command)
 
 
@@ -224,6 +234,7 @@ def counts(ctx: typer.Context, json: Json = False) -> None:
 
 def audit(
     ctx: typer.Context,
+    filter: Annotated[str, typer.Argument(metavar="FILTER", help="Which ones; all by default.")] = "",  # noqa: A002 - the field's word
     limit: Limit = 100,
     before: Annotated[int | None, typer.Option(metavar="KEY", help="Only below this key.")] = None,
     json: Json = False,
@@ -231,7 +242,7 @@ def audit(
     """Show what operators did, tried and previewed, newest first."""
 
     async def work(engine: Engine) -> Sequence[tuple[int, OperatorAction]]:
-        return await engine.ops.actions(limit=limit, before=before)
+        return await engine.ops.actions(limit=limit, before=before, filter=filter)
 
     actions = Run.of(ctx).engine(work)
     if json:
