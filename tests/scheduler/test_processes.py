@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.scheduler.stage import Program, expired, lateness, opened, percentile, rows, twice, until
-from tests.tui.test_terminal import Terminal
+from tests.tui.terminal import Terminal
 
 CONSOLE = """
 import sys

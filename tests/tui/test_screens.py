@@ -292,7 +292,7 @@ async def test_in_read_mode_nothing_of_production_moves(tmp_path: Path, key: str
 async def test_what_the_engine_refuses_stands_in_the_dialog(tmp_path: Path) -> None:
     async with fleet(tmp_path / "g.db") as engine:
         app = console_on(engine, write=True)
-        app.actor = Actor.agent("mallory")
+        app.writing.actor = Actor.agent("mallory")
         async with app.run_test(size=SIZE) as pilot:
             await settled(pilot)
             await pilot.press("4", "P")
