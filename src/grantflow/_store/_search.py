@@ -9,7 +9,6 @@ on the shape of the query alone, so that the connection's statement cache knows 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,6 +31,7 @@ from grantflow._filter import (
 from grantflow._ports import Listed
 from grantflow._rows import AppRow, InstallationRow, ParentRow
 from grantflow._store import _tables
+from grantflow._store._connection import Connection
 from grantflow._store._statements import (
     APP_COLUMNS,
     INSTALLATION_COLUMNS,
@@ -64,7 +64,7 @@ _FLAGS = {
     "forced": "i.forced = 1",
     "quarantined": "i.quarantined = 1",
     "expiring": "i.deadline_at > ? AND i.deadline_at < ? AND i.state IN (SELECT value FROM json_each(?))",
-    "any": "1",
+    "any": "TRUE",
 }
 _WAYS = ("id", "account", "subject", "word", "is", "reason", "expires", "entered")
 """Terms that lead into the table, in the order they are tried; then the app and the state."""
@@ -107,7 +107,7 @@ class _Branch:
     def source(self, clauses: Iterable[_Clause]) -> _Clause:
         """FROM … WHERE …"""
         every = [*([self.clause] if self.clause else []), *clauses]
-        where = " AND ".join(f"({clause.sql})" for clause in every) or "1"
+        where = " AND ".join(f"({clause.sql})" for clause in every) or "TRUE"
         hint = "NOT INDEXED" if self.index is None else f"INDEXED BY {self.index}"
         values = tuple(value for clause in every for value in clause.values)
         return _Clause(f"FROM {_TABLE} i {hint} WHERE {where}", values)
@@ -136,7 +136,7 @@ class _Search:
 
 
 def find(
-    conn: sqlite3.Connection,
+    conn: Connection,
     query: Query,
     now: Instant,
     after: str | None,
@@ -161,7 +161,7 @@ def find(
     ]
 
 
-def count(conn: sqlite3.Connection, query: Query, now: Instant, bound: int) -> int:
+def count(conn: Connection, query: Query, now: Instant, bound: int) -> int:
     """How many rows match, counted no further than `bound`."""
     search = _search(conn, query, now)
     if search is None:
@@ -170,11 +170,11 @@ def count(conn: sqlite3.Connection, query: Query, now: Instant, bound: int) -> i
     parts = [branch.source(search.rest(way)) for branch in way.branches]
     union = " UNION ALL ".join(f"SELECT 1 {part.sql}" for part in parts)
     values = (*(value for part in parts for value in part.values), bound)
-    found: int = conn.execute(f"SELECT count(*) FROM ({union} LIMIT ?)", values).fetchone()[0]
+    found: int = conn.execute(f"SELECT count(*) FROM ({union} LIMIT ?) AS counted", values).fetchone()[0]
     return found
 
 
-def horizon(conn: sqlite3.Connection, edges: Sequence[Instant]) -> list[int]:
+def horizon(conn: Connection, edges: Sequence[Instant]) -> list[int]:
     """Live grants that end in each span between two neighbouring edges; the last edge is excluded."""
     return [
         sum(conn.execute(_HORIZON, (state, low, high)).fetchone()[0] for state in LIVE_STATES)
@@ -182,7 +182,7 @@ def horizon(conn: sqlite3.Connection, edges: Sequence[Instant]) -> list[int]:
     ]
 
 
-def explain(conn: sqlite3.Connection, query: Query, now: Instant) -> list[str]:
+def explain(conn: Connection, query: Query, now: Instant) -> list[str]:
     """The database's own plan of the first page, line by line; nothing is searched."""
     statement = _page(conn, query, now, None, 50, back=False)
     if statement is None:
@@ -191,7 +191,7 @@ def explain(conn: sqlite3.Connection, query: Query, now: Instant) -> list[str]:
 
 
 def _page(
-    conn: sqlite3.Connection, query: Query, now: Instant, after: str | None, limit: int, *, back: bool
+    conn: Connection, query: Query, now: Instant, after: str | None, limit: int, *, back: bool
 ) -> _Clause | None:
     place = None if after is None else query.place(after)
     search = _search(conn, query, now)
@@ -218,7 +218,7 @@ def _page(
     return _Clause(sql, (*(value for part in parts for value in part.values), limit))
 
 
-def _chosen(conn: sqlite3.Connection, search: _Search, query: Query, *, ordered: bool) -> _Way:
+def _chosen(conn: Connection, search: _Search, query: Query, *, ordered: bool) -> _Way:
     """The first way that leads to few rows, else one that has the order, else the order itself."""
     for way in search.ways:
         if _is_few(conn, way):
@@ -234,11 +234,11 @@ def _chosen(conn: sqlite3.Connection, search: _Search, query: Query, *, ordered:
     return _Way((_Branch(index),), frozenset(), frozenset((query.sort,)))
 
 
-def _is_few(conn: sqlite3.Connection, way: _Way) -> bool:
+def _is_few(conn: Connection, way: _Way) -> bool:
     left = FEW
     for branch in way.branches:
         part = branch.source(())
-        sql = f"SELECT count(*) FROM (SELECT 1 {part.sql} LIMIT ?)"
+        sql = f"SELECT count(*) FROM (SELECT 1 {part.sql} LIMIT ?) AS few"
         left -= conn.execute(sql, (*part.values, left + 1)).fetchone()[0]
         if left < 0:
             return False
@@ -246,7 +246,7 @@ def _is_few(conn: sqlite3.Connection, way: _Way) -> bool:
 
 
 # -- conditions and ways ------------------------------------------------------------------------------
-def _search(conn: sqlite3.Connection, query: Query, now: Instant) -> _Search | None:
+def _search(conn: Connection, query: Query, now: Instant) -> _Search | None:
     """The query as conditions; None when nothing can match."""
     present = [str(state) for (state,) in conn.execute(_PRESENT)]
     states = [state for state in present if query.shows(state)]
@@ -279,7 +279,7 @@ def _search(conn: sqlite3.Connection, query: Query, now: Instant) -> _Search | N
     return _Search(clauses, tuple(found), tuple(states))
 
 
-def _apps(conn: sqlite3.Connection, query: Query) -> list[int] | None:
+def _apps(conn: Connection, query: Query) -> list[int] | None:
     """Keys of the apps that match, None when any may."""
     terms = [term for term in query.terms if term.field in {"app", "kind"}]
     if not terms:

@@ -182,6 +182,7 @@ _SNAPSHOT = (
 )
 SNAPSHOT_BY_ID = _SNAPSHOT + "i.public_id = ?2"
 SNAPSHOT_BY_PK = _SNAPSHOT + "i.pk = ?2"
+SNAPSHOTS_BY_PK = _SNAPSHOT + "i.pk IN (SELECT value FROM json_each(?2))"
 SNAPSHOT_BY_NATURAL = (
     _SNAPSHOT + "i.app_pk = ?2 AND i.account = ?3 AND i.subject_kind = ?4 AND i.subject_id = ?5 AND i.label = ?6 "
     "AND i.state <> 'uninstalled'"
@@ -207,7 +208,9 @@ HISTORY = (
     "WHERE installation_pk=? AND version<? ORDER BY version DESC LIMIT ?"
 )
 LATEST = f"SELECT at FROM {_transition} ORDER BY pk DESC LIMIT 1"
-OVERDUE = f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)"
+OVERDUE = (
+    f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?) AS late"
+)
 DUE = (
     f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? "
     "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?"
@@ -295,7 +298,7 @@ REFRESH_DUE = (
 )
 NEXT_REFRESH = (
     f"SELECT min(at) FROM (SELECT min(refresh_at) AS at FROM {_token} WHERE refresh_at > ?1 "
-    f"UNION ALL SELECT min(probe_at) FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1)"
+    f"UNION ALL SELECT min(probe_at) FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1) AS awaited"
 )
 _action = table_of(_tables.OperatorAction).name
 ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
@@ -348,7 +351,7 @@ _blobs = " UNION ALL ".join(
     if table is not SealedIn.APPS
 )
 SEALED_PREFIXES = (
-    f"SELECT substr(CAST(value AS BLOB), 1, instr(CAST(value AS BLOB), X'3A')) AS prefix, count(*) FROM ({_blobs}) "
-    "GROUP BY prefix"
+    f"SELECT substr(CAST(value AS BLOB), 1, instr(CAST(value AS BLOB), X'3A')) AS prefix, count(*) "
+    f"FROM ({_blobs}) AS blobs GROUP BY prefix"
 )
 APP_SECRETS = f"SELECT secrets FROM {_app} WHERE secrets <> '[]'"
