@@ -1,20 +1,26 @@
-"""One server for the session, one database for each test."""
+"""One server for the session; a clean database for each test."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from itertools import count
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from grantflow import Settings
+from grantflow._store import _tables
 from grantflow._store.postgres import PostgresStore
+from tests.journeys.stage import Stage, on_stage
+from tests.postgres.outside import Outside, PostgresStage
 from tests.postgres.server import Server
 from tests.store.builders import NOW
 
 _NUMBERS = count()
-_TEMPLATE = "with_schema"
+_SHARED = "shared"
+_ALONE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture(scope="session")
@@ -28,34 +34,48 @@ def server() -> Iterator[Server]:
         made.close()
 
 
-async def create(server: Server, name: str, template: str) -> str:
-    """A new database; returns its URL."""
-    conn = await asyncpg.connect(server.url("postgres"))
-    try:
-        await conn.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    finally:
-        await conn.close()
-    return server.url(name)
-
-
 @pytest.fixture
 async def empty(server: Server) -> str:
     """The URL of a database without tables."""
-    return await create(server, f"empty_{next(_NUMBERS)}", "template0")
+    return await created(server, f"empty_{next(_NUMBERS)}")
 
 
 @pytest.fixture
 async def url(server: Server) -> str:
     """The URL of a database that holds the schema and nothing else."""
+    if not await cleaned(server):
+        store = await PostgresStore.open(await created(server, _SHARED), Settings(), NOW)
+        await store.close()
+    return server.url(_SHARED)
+
+
+async def created(server: Server, name: str) -> str:
+    """A new database; returns its URL."""
     conn = await asyncpg.connect(server.url("postgres"))
     try:
-        there = await conn.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", _TEMPLATE)
+        await conn.execute(f"CREATE DATABASE {name} TEMPLATE template0")
     finally:
         await conn.close()
-    if not there:
-        store = await PostgresStore.open(await create(server, _TEMPLATE, "template0"), Settings(), NOW)
-        await store.close()
-    return await create(server, f"made_{next(_NUMBERS)}", _TEMPLATE)
+    return server.url(name)
+
+
+async def cleaned(server: Server) -> bool:
+    """Take every row out of the shared database; False while there is none."""
+    try:
+        conn = await asyncpg.connect(server.url(_SHARED))
+    except asyncpg.InvalidCatalogNameError:
+        return False
+    try:
+        await conn.execute("SET session_replication_role = replica")  # the trail is append-only
+        await conn.fetch(_ALONE, _SHARED)
+        for table in _tables.Base.metadata.tables.values():
+            if table.name != "grantflow_schema":
+                await conn.execute(f"DELETE FROM {table.name}")
+                if "pk" in table.columns:
+                    await conn.execute(f"ALTER SEQUENCE {table.name}_pk_seq RESTART")
+    finally:
+        await conn.close()
+    return True
 
 
 @pytest.fixture
@@ -64,3 +84,14 @@ async def store(url: str) -> AsyncIterator[PostgresStore]:
     opened = await PostgresStore.open(url, Settings(), NOW)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def stage(url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    """What the journeys walk on, on PostgreSQL."""
+    outside = Outside(url)
+    try:
+        async with on_stage(tmp_path, url=url, made=partial(PostgresStage, outside=outside)) as made:
+            yield made
+    finally:
+        outside.close()

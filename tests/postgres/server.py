@@ -88,7 +88,7 @@ class Server:
 
     def close(self) -> None:
         """Stop it and remove its folder."""
-        self._stop(signal.SIGINT)
+        self._stop(signal.SIGQUIT)  # nothing of it is needed any more
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
