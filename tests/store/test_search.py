@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from grantflow._filter import FIELDS, FLAGS, LIVE_STATES, MAX_VALUES, SORTS, WORD, Query, parse
 from grantflow._rows import AppRow, InstallationRow, ParentRow
 from grantflow._store import _schema, _search
+from grantflow._store._connection import Connection
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
 from grantflow.errors import BadInput, FilterSyntaxError
 
@@ -86,14 +87,14 @@ def installation_row(pk: int, chance: random.Random) -> InstallationRow:
     )
 
 
-def insert(conn: sqlite3.Connection, table: str, names: tuple[str, ...], rows: list[object]) -> None:
+def insert(conn: Connection, table: str, names: tuple[str, ...], rows: list[object]) -> None:
     places = ", ".join("?" * len(names))
     values = [tuple(getattr(row, name) for name in names) for row in rows]
     conn.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", values)
 
 
-@pytest.fixture(scope="module")
-def rows() -> list[InstallationRow]:
+def many_rows() -> list[InstallationRow]:
+    """Installations of every kind, no two with the same natural key."""
     chance = random.Random(4)
     made: dict[tuple[object, ...], InstallationRow] = {}
     for pk in range(1, ROWS + 1):
@@ -102,6 +103,11 @@ def rows() -> list[InstallationRow]:
             row = installation_row(pk, chance)
         made[row.app_pk, row.account, row.subject_kind, row.subject_id, row.label] = row
     return list(made.values())
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[InstallationRow]:
+    return many_rows()
 
 
 @pytest.fixture
@@ -131,7 +137,7 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     return limit
 
 
-def found(conn: sqlite3.Connection, query: Query, *, limit: int = ROWS) -> list[int]:
+def found(conn: Connection, query: Query, *, limit: int = ROWS) -> list[int]:
     return [row.installation.pk for row in _search.find(conn, query, NOW, None, limit, False)]
 
 

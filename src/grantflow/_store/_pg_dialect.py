@@ -29,6 +29,10 @@ _WRITES = re.compile(r"(?P<verb>INSERT INTO|UPDATE|DELETE FROM) (?P<table>\w+)")
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r" (?:INDEXED BY \w+|NOT INDEXED)"), ""),  # the planner has statistics here
     (re.compile(r"CROSS JOIN (\w+ \w+ ON)"), r"JOIN \1"),
+    (
+        re.compile(r"substr\(CAST\(value AS BLOB\), 1, instr\(CAST\(value AS BLOB\), X'3A'\)\)"),
+        r"substring(value FROM 1 FOR position('\\x3a'::bytea IN value))",
+    ),
     (re.compile(r"\binstr\("), "strpos("),
     (re.compile(r"\bIS NOT (?=[('])"), "IS DISTINCT FROM "),
     (re.compile(r"\bhex\((\w+)\)"), r"coalesce(encode(\1, 'hex'), '')"),
@@ -39,10 +43,6 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_SWITCH, r"\1\2=\3TRUE"),
     (re.compile(r"CASE WHEN (\$\d+) IS NOT NULL THEN sealed"), r"CASE WHEN \1::bytea IS NOT NULL THEN sealed"),
     (re.compile(r"\bmin\((t\.issued_at \+)"), r"least(\1"),  # of two values, not of many rows
-    (
-        re.compile(r"substr\(CAST\(value AS BLOB\), 1, instr\(CAST\(value AS BLOB\), X'3A'\)\)"),
-        r"substring(value FROM 1 FOR position('\\x3a'::bytea IN value))",
-    ),
 )
 
 
