@@ -72,7 +72,7 @@ async def _invariants(core: Core) -> Finding:
 async def _database(core: Core) -> list[Finding]:
     pragmas = core.store.pragmas()
     says = ", ".join(f"{name} {value}" for name, value in sorted(pragmas.items()))
-    cheap = pragmas.get("synchronous") == "1"
+    cheap = pragmas.get("synchronous") == "1" or pragmas.get("synchronous_commit") == "off"
     mend = "open the engine with Settings(synchronous='FULL') where a power loss must lose nothing" if cheap else None
     return [Finding("database", Health.NOTE if cheap else Health.OK, says, mend)]
 

@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 
 from grantflow import Settings
-from grantflow._store import _tables
 from grantflow._store.postgres import PostgresStore
 from tests.journeys.stage import Stage, on_stage
 from tests.postgres.outside import Outside, PostgresStage
@@ -20,7 +19,6 @@ from tests.store.builders import NOW
 
 _NUMBERS = count()
 _SHARED = "shared"
-_ALONE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +41,7 @@ async def empty(server: Server) -> str:
 @pytest.fixture
 async def url(server: Server) -> str:
     """The URL of a database that holds the schema and nothing else."""
-    if not await cleaned(server):
+    if not cleaned(server):
         store = await PostgresStore.open(await created(server, _SHARED), Settings(), NOW)
         await store.close()
     return server.url(_SHARED)
@@ -59,22 +57,17 @@ async def created(server: Server, name: str) -> str:
     return server.url(name)
 
 
-async def cleaned(server: Server) -> bool:
+def cleaned(server: Server) -> bool:
     """Take every row out of the shared database; False while there is none."""
     try:
-        conn = await asyncpg.connect(server.url(_SHARED))
+        outside = Outside(server.url(_SHARED))
     except asyncpg.InvalidCatalogNameError:
         return False
     try:
-        await conn.execute("SET session_replication_role = replica")  # the trail is append-only
-        await conn.fetch(_ALONE, _SHARED)
-        for table in _tables.Base.metadata.tables.values():
-            if table.name != "grantflow_schema":
-                await conn.execute(f"DELETE FROM {table.name}")
-                if "pk" in table.columns:
-                    await conn.execute(f"ALTER SEQUENCE {table.name}_pk_seq RESTART")
+        outside.alone()
+        outside.clear()
     finally:
-        await conn.close()
+        outside.close()
     return True
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from grantflow._store import _pg_schema
+from grantflow._store import _pg_schema, _tables
 from grantflow._store._pg_connection import Answer
 from grantflow._store._pg_dialect import spoken
 from grantflow.errors import GrantflowError
@@ -30,7 +30,11 @@ class Outside:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._conn = self._wait(asyncpg.connect(url))
+        try:
+            self._conn = self._wait(asyncpg.connect(url))
+        except BaseException:
+            self._stop()
+            raise
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a statement in SQLite's words."""
@@ -46,6 +50,23 @@ class Outside:
         made = spoken(sql)
         rows = [made.bound(values) for values in parameters]
         return Answer([tuple(row) for row in self._wait(self._conn.fetchmany(made.returning, rows))])
+
+    def alone(self) -> None:
+        """Nobody else is connected any more."""
+        self.rows(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    def clear(self) -> None:
+        """Take every row away, the trail included, and count keys from one again."""
+        self.rows("SET session_replication_role = replica")
+        for table in _tables.Base.metadata.tables.values():
+            if table.name != "grantflow_schema":
+                self.rows(f"DELETE FROM {table.name}")
+                if "pk" in table.columns:
+                    self.rows(f"ALTER SEQUENCE {table.name}_pk_seq RESTART")
+        self.rows("SET session_replication_role = origin")
 
     def create_schema(self) -> None:
         """Make the tables, as an engine does on an empty database."""
@@ -64,6 +85,9 @@ class Outside:
     def close(self) -> None:
         """Let go of the connection and the thread."""
         self._wait(self._conn.close())
+        self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -32,11 +32,16 @@ from tests.store.builders import DAY, NOW, fresh, moving, new_app, new_installat
 HASTY = Settings(busy_timeout=timedelta(milliseconds=150))
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something another task or the server does."""
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0.002)
+
+
 async def until_free(store: PostgresStore) -> None:
     """Wait until every connection is back in the pool."""
-    async with asyncio.timeout(5):
-        while store._writing or store.pool.get_idle_size() < store.pool.get_size():
-            await asyncio.sleep(0.005)
+    await until(lambda: not store._writing and store.pool.get_idle_size() == store.pool.get_size())
 
 
 # -- the server ---------------------------------------------------------------------------------------
@@ -55,8 +60,7 @@ async def test_an_immediate_stop_in_mid_sweep_loses_and_doubles_nothing(
 
     sweeping = asyncio.create_task(sweep())
     for mark in (40, 120, 200):
-        while done < mark:
-            await asyncio.sleep(0)
+        await until(lambda mark=mark: done >= mark)  # type: ignore[misc]
         await asyncio.to_thread(server.stop_at_once)
         await asyncio.to_thread(server.start)
     await sweeping
@@ -164,8 +168,7 @@ async def test_a_lost_race_for_a_key_is_run_again_and_sees_the_winner(store: Pos
         await transaction.start()
         await other.execute("LOCK TABLE grantflow_installation IN SHARE MODE")  # both read before either writes
         racing = asyncio.gather(store.transact(load, work), rival.transact(load, work))
-        while len(seen) < 2:
-            await asyncio.sleep(0.005)
+        await until(lambda: len(seen) == 2)
         await transaction.rollback()
         await racing
     finally:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from grantflow._rows import Load
+from grantflow._rows import Load, TransitionRow
+from grantflow._store._statements import INSTALLATION_COLUMNS, columns, listed
 from grantflow._store.postgres import PostgresStore
 from tests.postgres.outside import Outside
 from tests.store.builders import NOW, moving, new_app, new_installation
@@ -60,9 +61,24 @@ def together(processes: list[subprocess.Popen[str]]) -> list[str]:
 
 
 async def filled(store: PostgresStore, count: int) -> None:
-    """Installations that are due."""
-    app = await new_app(store)
-    await asyncio.gather(*(new_installation(store, app, f"i{n}", due=NOW + n) for n in range(count)))
+    """Installations that are due; all of them but the first by one statement each, as a copy of it."""
+    row = await new_installation(store, await new_app(store), "i0", due=NOW)
+    copied = ", ".join(name for name in INSTALLATION_COLUMNS if name not in {"pk", "public_id", "subject_id"})
+    async with store.pool.acquire() as conn, conn.transaction():
+        await conn.execute(
+            f"INSERT INTO grantflow_installation (public_id, subject_id, {copied}) "
+            f"SELECT 'i' || n, 's' || n, {copied} FROM grantflow_installation, generate_series(1, $1) n WHERE pk = $2",
+            count - 1,
+            row.pk,
+        )
+        steps = tuple(name for name in columns(TransitionRow) if name != "installation_pk")
+        await conn.execute(
+            f"INSERT INTO grantflow_transition (installation_pk, {', '.join(steps)}) "
+            f"SELECT i.pk, {listed('t', steps)} "
+            "FROM grantflow_installation i, grantflow_transition t WHERE i.pk <> $1",
+            row.pk,
+        )
+        await conn.execute("UPDATE grantflow_count SET n = $1", count)
 
 
 def each_moved_once(outside: Outside, count: int) -> None:
