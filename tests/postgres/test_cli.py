@@ -51,6 +51,14 @@ def grantflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     return run
 
 
+def settled_part(text: str) -> object:
+    """All but the moment at which a grant that is over was looked at."""
+    moments = ("entered_at", "updated_at")
+    return json.loads(
+        text, object_hook=lambda row: {name: value for name, value in row.items() if name not in moments}
+    )
+
+
 @pytest.mark.parametrize("words", READS, ids=" ".join)
 def test_a_read_says_the_same(
     grantflow: Run, fleet: Fleet, there: str, words: list[str], monkeypatch: pytest.MonkeyPatch
@@ -64,7 +72,7 @@ def test_a_read_says_the_same(
     elif words[0] in OF_THE_MOMENT:
         assert keys(json.loads(here.out)) == keys(json.loads(beyond.out))
     else:
-        assert json.loads(here.out) == json.loads(beyond.out)
+        assert settled_part(here.out) == settled_part(beyond.out)
 
 
 def test_an_operator_is_named_by_the_environment_and_acts(

@@ -19,9 +19,7 @@ from tests.postgres.outside import Outside
 from tests.postgres.test_verbs import called, projection
 
 QUICK = ("send",)
-WRITING = [
-    name for name, verb in VERBS.items() if verb.writes and not (verb.creates or verb.damage or verb.several)
-]
+WRITING = [name for name, verb in VERBS.items() if verb.writes and not (verb.creates or verb.damage or verb.several)]
 """Verbs of one transaction each: what they leave is all or nothing."""
 
 
