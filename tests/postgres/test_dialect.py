@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 
 import grantflow._store
-from grantflow._rows import ActionRow, Change, Load
+from grantflow._rows import ActionRow, Change, Load, OutboxRow
+from grantflow._store import _statements as sql
 from grantflow._store import _tables
 from grantflow._store._pg_dialect import spoken
 from grantflow._store._pg_locks import _STATEMENTS as LOCKS
@@ -53,16 +54,34 @@ async def test_every_statement_is_understood(url: str) -> None:
     wrong = {}
     try:
         for name, text in texts.items():
-            try:
-                await conn.prepare(spoken(text).returning)
-            except asyncpg.PostgresError as error:
-                wrong[name] = f"{error}: {spoken(text).returning}"
+            for said in filter(None, (spoken(text).returning, spoken(text).many)):
+                try:
+                    await conn.prepare(said)
+                except asyncpg.PostgresError as error:
+                    wrong[name] = f"{error}: {said}"
         for key, text in LOCKS.items():
             await conn.prepare(text)
             assert "FOR NO KEY UPDATE" in text, key
     finally:
         await conn.close()
     assert not wrong, wrong
+
+
+def test_the_rows_of_a_chunk_are_written_by_three_statements() -> None:
+    for text in (sql.MOVE_INSTALLATION.sql, sql.INSERT_TRANSITION.sql, sql.INSERT_OUTBOX.sql, sql.UPDATE_ATTEMPT.sql):
+        assert "unnest(" in (spoken(text).many or ""), text
+    assert spoken(sql.ADD_COUNT).many is None, "one row may come twice"
+
+
+async def test_many_rows_by_one_statement_are_those_of_many_statements(store: PostgresStore) -> None:
+    rows = [OutboxRow(n, f"notice-{n}", 1, NOW + n, '{"a": "é"}', None if n % 2 else NOW) for n in range(5)]
+    await store.transact(Load(), lambda _: Change(notices=rows))
+    found = await store._rows("SELECT name, at, body, delivered_at FROM grantflow_outbox ORDER BY pk")
+    assert found == [(row.name, row.at, row.body, row.delivered_at) for row in rows]
+    await store.settle_notices([], [(pk, pk * 2, NOW + pk) for pk in (1, 2, 3)], NOW)
+    await store.settle_notices([], [(4, 1, NOW), (4, 2, NOW + 1)], NOW)  # one row twice: the last one holds
+    told = await store._rows("SELECT pk, tries, next_at, dead_at FROM grantflow_outbox WHERE pk < 5 ORDER BY pk")
+    assert told == [(1, 2, NOW + 1, None), (2, 4, NOW + 2, None), (3, 6, NOW + 3, None), (4, 2, NOW + 1, None)]
 
 
 def test_every_place_of_a_parameter_is_numbered() -> None:

@@ -1,4 +1,4 @@
-"""Kill -9 before and after every call to the server: the transaction is there or it is not, and the verb can go on."""
+"""Kill -9 before and after every call to the server: all of a verb is there or nothing, and it can go on."""
 
 from __future__ import annotations
 

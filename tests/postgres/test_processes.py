@@ -67,7 +67,8 @@ async def filled(store: PostgresStore, count: int) -> None:
     async with store.pool.acquire() as conn, conn.transaction():
         await conn.execute(
             f"INSERT INTO grantflow_installation (public_id, subject_id, {copied}) "
-            f"SELECT 'i' || n, 's' || n, {copied} FROM grantflow_installation, generate_series(1, $1) n WHERE pk = $2",
+            f"SELECT 'i' || n, 's' || n, {copied} FROM grantflow_installation, generate_series(1, $1) n "
+            "WHERE pk = $2",
             count - 1,
             row.pk,
         )

@@ -70,11 +70,15 @@ class Bridge:
         return Answer([tuple(row) for row in _wait(self._conn.fetch(made.returning, *made.bound(parameters)))])
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Answer:
-        """Run one statement for each of many rows, in one round."""
+        """Run one statement for each of many rows, in one round, and as one statement where it can be."""
         made = spoken(sql)
         rows = [made.bound(values) for values in parameters]
         if not rows:
             return Answer([])
+        if made.many is not None and len(rows) > 1 and _each_once(rows, made.key):
+            return Answer(
+                [tuple(row) for row in _wait(self._conn.fetch(made.many, *map(list, zip(*rows, strict=True))))]
+            )
         return Answer([tuple(row) for row in _wait(self._conn.fetchmany(made.returning, rows))])
 
     def fetch(self, sql: str, *values: Any) -> list[Row]:
@@ -85,6 +89,11 @@ class Bridge:
 async def crossing(conn: asyncpg.Connection, function: Callable[..., T], *args: Any) -> T:
     """Run a plain function over a connection."""
     return await greenlet_spawn(function, Bridge(conn), *args)
+
+
+def _each_once(rows: list[Sequence[Any]], key: int | None) -> bool:
+    """Whether no row is named twice."""
+    return key is None or len({values[key] for values in rows}) == len(rows)
 
 
 def _wait(call: Awaitable[T]) -> T:

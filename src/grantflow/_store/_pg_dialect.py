@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean
+from sqlalchemy import Boolean, Integer, LargeBinary
+from sqlalchemy.types import TypeEngine
 
 from grantflow._store import _tables
 
@@ -24,6 +25,13 @@ _SWITCH = re.compile(rf"\b({'|'.join(_BOOLEANS)})( ?)=( ?)1\b")
 _PLACE = re.compile(r"\?(\d*)")
 _LIST = re.compile(r"(?P<column>[\w.]+) (?P<no>NOT )?IN \(SELECT value FROM json_each\(\$(?P<place>\d+)\)\)")
 _PUT = re.compile(r"INSERT OR (?P<verb>REPLACE|IGNORE) INTO (?P<table>\w+) \((?P<columns>[^)]*)\)")
+_INSERT = re.compile(r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\) VALUES \((?P<places>[$\d, ]*)\)")
+_UPDATE = re.compile(r"UPDATE (?P<table>\w+) SET (?P<sets>[\w=$, ]+) WHERE (?P<where>\w+=\$\d+(?: AND \w+=\$\d+)*)")
+_ARRAYS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
+    (Boolean, "boolean[]"),
+    (LargeBinary, "bytea[]"),
+    (Integer, "bigint[]"),
+)
 _WRITES = re.compile(r"(?P<verb>INSERT INTO|UPDATE|DELETE FROM) (?P<table>\w+)")
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -53,8 +61,12 @@ class Spoken:
     sql: str
     returning: str
     """The same with what it did as rows; equal to `sql` where it answers with rows anyway."""
-    lists: tuple[int, ...]
+    lists: tuple[int, ...] = ()
     """Positions of JSON lists, which travel as arrays."""
+    many: str | None = None
+    """The same for many rows at once, a column an array; None for what must be run row by row."""
+    key: int | None = None
+    """Position of the value that names the row; each may be named once in `many`."""
 
     def bound(self, values: Sequence[Any]) -> Sequence[Any]:
         """Values as they travel."""
@@ -87,7 +99,8 @@ def spoken(text: str) -> Spoken:
     for pattern, replacement in _RULES:
         made = pattern.sub(replacement, made)
     made = _put(made)
-    return Spoken(made, made + _returned(made), lists)
+    many, key = _at_once(made)
+    return Spoken(made, made + _returned(made), lists, many, key)
 
 
 def _numbered(text: str) -> str:
@@ -116,7 +129,7 @@ def _put(text: str) -> str:
     if found["verb"] == "IGNORE":
         return plain + "DO NOTHING"
     keys = [column.name for column in _TABLES[found["table"]].primary_key.columns]
-    others = [name.strip(' "') for name in found["columns"].split(",") if name.strip(' "') not in keys]
+    others = [name for name in _names(found["columns"]) if name not in keys]
     sets = ", ".join(f"{name}=excluded.{name}" for name in others)
     return f"{plain}({', '.join(keys)}) DO UPDATE SET {sets}"
 
@@ -127,3 +140,40 @@ def _returned(text: str) -> str:
         return ""
     has_key = found["verb"] == "INSERT INTO" and "pk" in _TABLES[found["table"]].columns
     return " RETURNING pk" if has_key else " RETURNING 1"
+
+
+def _at_once(text: str) -> tuple[str | None, int | None]:
+    """Plain inserts and updates of rows by key, for many rows in one statement."""
+    if (found := _INSERT.fullmatch(text)) is not None:
+        names = _names(found["columns"])
+        arrays = _arrays(found["table"], names)
+        many = f"INSERT INTO {found['table']} ({found['columns']}) SELECT * FROM unnest({', '.join(arrays)})"
+        return many, None
+    if (found := _UPDATE.fullmatch(text)) is None:
+        return None, None
+    sets, where = found["sets"].split(", "), found["where"].split(" AND ")
+    names = [pair.partition("=")[0] for pair in (*sets, *where)]
+    if [pair.partition("=")[2] for pair in (*sets, *where)] != [f"${n}" for n in range(1, len(names) + 1)]:
+        return None, None
+    arrays = _arrays(found["table"], names)
+    places = ", ".join(f"v{n}" for n in range(1, len(names) + 1))
+    new = ", ".join(f"{name}=v{n}" for n, name in enumerate(names[: len(sets)], start=1))
+    same = " AND ".join(f"{name}=v{n}" for n, name in enumerate(names[len(sets) :], start=len(sets) + 1))
+    key = next((n for n, name in enumerate(names) if n >= len(sets) and name == "pk"), None)
+    if key is None:
+        return None, None
+    many = (
+        f"UPDATE {found['table']} SET {new} FROM unnest({', '.join(arrays)}) AS v({places}) WHERE {same} RETURNING 1"
+    )
+    return many, key
+
+
+def _names(columns: str) -> list[str]:
+    return [name.strip(' "') for name in columns.split(",")]
+
+
+def _arrays(table: str, names: list[str]) -> list[str]:
+    """Places with the type of an array of each column."""
+    kinds = [_TABLES[table].columns[name].type for name in names]
+    arrays = [next((array for kind, array in _ARRAYS if isinstance(known, kind)), "text[]") for known in kinds]
+    return [f"${place}::{array}" for place, array in enumerate(arrays, start=1)]
