@@ -1,4 +1,4 @@
-"""The measurements: F1 and F2 transitions, F7 the decision, F8 a cold start, and a sweep beside other callers."""
+"""The measurements: F1 to F3 transitions, F7 the decision, F8 a cold start, and a sweep beside other callers."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ from grantflow_machines import CHARTS, Actor, Facts
 
 ROUNDS = 3
 _OUTSIDE = 400 * 86_400_000_000
+
+
+async def f3(_: Path) -> list[Line]:
+    """PostgreSQL; its driver and server are looked for only when it is asked for."""
+    from benchmarks.postgres import f3 as measured
+
+    return await measured()
 
 
 async def f1(folder: Path) -> list[Line]:
@@ -173,6 +180,7 @@ async def sweep(folder: Path, rows: int = 100_000) -> list[Line]:
 MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
     "F1": f1,
     "F2": f2,
+    "F3": f3,
     "F7": f7,
     "F8": f8,
     "sweep": sweep,

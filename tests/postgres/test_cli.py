@@ -19,6 +19,7 @@ from tests.postgres.outside import Outside
 
 Run = Callable[..., Answer]
 OF_THE_DATABASE = {"doctor", "db"}
+QUICK = {"list", "history", "doctor", "db"}
 OF_THE_MOMENT = {"forecast", "explain"}
 
 
@@ -59,7 +60,10 @@ def settled_part(text: str) -> object:
     )
 
 
-@pytest.mark.parametrize("words", READS, ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, marks=() if words[0] in QUICK else pytest.mark.slow, id=" ".join(words)) for words in READS],
+)
 def test_a_read_says_the_same(
     grantflow: Run, fleet: Fleet, there: str, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,15 +98,15 @@ def each_moved_once(outside: Outside, count: int) -> None:
 
 
 async def test_four_processes_sweep_the_same_rows_each_once(store: PostgresStore, url: str) -> None:
-    await filled(store, 1000)
+    await filled(store, 600)
     with ExitStack() as stack:
         processes = [stack.enter_context(worker("sweeps", url)) for _ in range(4)]
         moved = [int(line) for line in await asyncio.to_thread(together, processes)]
-    assert sum(moved) == 1000
+    assert sum(moved) == 600
     assert len([one for one in moved if one]) > 1, "one of them did it all: nothing was shared"
     outside = Outside(url)
     try:
-        each_moved_once(outside, 1000)
+        each_moved_once(outside, 600)
     finally:
         outside.close()
 
