@@ -100,7 +100,7 @@ def _wait(call: Awaitable[T]) -> T:
     try:
         return await_(call)
     except asyncpg.IntegrityConstraintViolationError as error:
-        raise RowRefused(type(error).__name__) from error
+        raise RowRefused(type(error).__name__) from None  # the server's own words quote the row
     except asyncpg.DataError as error:
         if isinstance(error.__cause__, (ValueError, TypeError, OverflowError)):  # refused before it was sent
             raise error.__cause__ from None

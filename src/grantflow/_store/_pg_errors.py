@@ -46,15 +46,10 @@ def may_run_again(error: BaseException) -> bool:
     return is_away(error) or (isinstance(error, asyncpg.PostgresError) and _code(error) in _AGAIN)
 
 
-def lost_a_race(error: BaseException) -> bool:
-    """Whether somebody may have written the same key first, so that reading again would show it."""
-    return isinstance(error, RowRefused) and isinstance(error.__cause__, asyncpg.UniqueViolationError)
-
-
 def translated(error: BaseException) -> GrantflowError:
     """The typed error for one of asyncpg's."""
     if isinstance(error, RowRefused):
-        return DatabaseError(f"the database failed: {type(error.__cause__).__name__}")
+        return DatabaseError(f"the database failed: {error}")
     if isinstance(error, asyncpg.PostgresError):
         code = _code(error)
         if code == "22021":
