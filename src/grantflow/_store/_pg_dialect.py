@@ -25,7 +25,10 @@ _SWITCH = re.compile(rf"\b({'|'.join(_BOOLEANS)})( ?)=( ?)1\b")
 _PLACE = re.compile(r"\?(\d*)")
 _LIST = re.compile(r"(?P<column>[\w.]+) (?P<no>NOT )?IN \(SELECT value FROM json_each\(\$(?P<place>\d+)\)\)")
 _PUT = re.compile(r"INSERT OR (?P<verb>REPLACE|IGNORE) INTO (?P<table>\w+) \((?P<columns>[^)]*)\)")
-_INSERT = re.compile(r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\) VALUES \((?P<places>[$\d, ]*)\)")
+_INSERT = re.compile(
+    r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\) VALUES \([$\d, ]*\)"
+    r"(?: ON CONFLICT \((?P<keys>[^)]*)\) (?P<update>DO UPDATE SET .*))?"
+)
 _UPDATE = re.compile(r"UPDATE (?P<table>\w+) SET (?P<sets>[\w=$, ]+) WHERE (?P<where>\w+=\$\d+(?: AND \w+=\$\d+)*)")
 _ARRAYS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (Boolean, "boolean[]"),
@@ -65,8 +68,10 @@ class Spoken:
     """Positions of JSON lists, which travel as arrays."""
     many: str | None = None
     """The same for many rows at once, a column an array; None for what must be run row by row."""
-    key: int | None = None
-    """Position of the value that names the row; each may be named once in `many`."""
+    keys: tuple[int, ...] = ()
+    """Positions of the values that name a row, which may be named once in `many`; none where every row is new."""
+    table: str | None = None
+    """The table that is written, and nothing else looked at; None for a read."""
 
     def bound(self, values: Sequence[Any]) -> Sequence[Any]:
         """Values as they travel."""
@@ -99,8 +104,10 @@ def spoken(text: str) -> Spoken:
     for pattern, replacement in _RULES:
         made = pattern.sub(replacement, made)
     made = _put(made)
-    many, key = _at_once(made)
-    return Spoken(made, made + _returned(made), lists, many, key)
+    many, keys = _at_once(made)
+    writes = _WRITES.match(made)
+    table = writes["table"] if writes is not None and "SELECT " not in made else None
+    return Spoken(made, made + _returned(made), lists, many, keys, table)
 
 
 def _numbered(text: str) -> str:
@@ -142,30 +149,30 @@ def _returned(text: str) -> str:
     return " RETURNING pk" if has_key else " RETURNING 1"
 
 
-def _at_once(text: str) -> tuple[str | None, int | None]:
-    """Plain inserts and updates of rows by key, for many rows in one statement."""
+def _at_once(text: str) -> tuple[str | None, tuple[int, ...]]:
+    """Plain inserts and updates of rows by key, for many rows in one statement, and where the key is."""
     if (found := _INSERT.fullmatch(text)) is not None:
         names = _names(found["columns"])
-        arrays = _arrays(found["table"], names)
-        many = f"INSERT INTO {found['table']} ({found['columns']}) SELECT * FROM unnest({', '.join(arrays)})"
-        return many, None
+        arrays = ", ".join(_arrays(found["table"], names))
+        many = f"INSERT INTO {found['table']} ({found['columns']}) SELECT * FROM unnest({arrays})"
+        if not found["keys"]:
+            return f"{many} RETURNING 1", ()
+        keys = tuple(names.index(name) for name in _names(found["keys"]))
+        return f"{many} ON CONFLICT ({found['keys']}) {found['update']} RETURNING 1", keys
     if (found := _UPDATE.fullmatch(text)) is None:
-        return None, None
+        return None, ()
     sets, where = found["sets"].split(", "), found["where"].split(" AND ")
-    names = [pair.partition("=")[0] for pair in (*sets, *where)]
-    if [pair.partition("=")[2] for pair in (*sets, *where)] != [f"${n}" for n in range(1, len(names) + 1)]:
-        return None, None
-    arrays = _arrays(found["table"], names)
-    places = ", ".join(f"v{n}" for n in range(1, len(names) + 1))
+    pairs = [pair.split("=") for pair in (*sets, *where)]
+    names = [name for name, _ in pairs]
+    if [place for _, place in pairs] != [f"${n}" for n in range(1, len(pairs) + 1)] or "pk" not in names[len(sets) :]:
+        return None, ()
     new = ", ".join(f"{name}=v{n}" for n, name in enumerate(names[: len(sets)], start=1))
     same = " AND ".join(f"{name}=v{n}" for n, name in enumerate(names[len(sets) :], start=len(sets) + 1))
-    key = next((n for n, name in enumerate(names) if n >= len(sets) and name == "pk"), None)
-    if key is None:
-        return None, None
-    many = (
-        f"UPDATE {found['table']} SET {new} FROM unnest({', '.join(arrays)}) AS v({places}) WHERE {same} RETURNING 1"
+    places = ", ".join(f"v{n}" for n in range(1, len(names) + 1))
+    values = f"unnest({', '.join(_arrays(found['table'], names))}) AS v({places})"
+    return f"UPDATE {found['table']} SET {new} FROM {values} WHERE {same} RETURNING 1", (
+        names.index("pk", len(sets)),
     )
-    return many, key
 
 
 def _names(columns: str) -> list[str]:
