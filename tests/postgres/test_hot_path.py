@@ -58,10 +58,6 @@ async def test_a_chunk_costs_the_same_for_one_row_and_for_many(store: PostgresSt
 
 async def test_writes_to_one_table_keep_their_order(store: PostgresStore, said: list[str]) -> None:
     app = await new_app(store)
-    update, key = (
-        "UPDATE grantflow_app SET revision=? WHERE pk=?",
-        "UPDATE grantflow_parent SET revision=? WHERE pk=?",
-    )
 
     def job(bridge: Bridge, _: object) -> None:
         for revision in (7, 8, 9):
