@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from asyncpg.transaction import Transaction
 
 from grantflow import Settings
-from grantflow._rows import Change, Load, OutboxRow
+from grantflow._ports import Reseal, Retention, SealedIn
+from grantflow._rows import Change, Load, OutboxRow, Snapshot, TokenRow
 from grantflow._store import open_store
+from grantflow._store._pg_locks import JUST_THE_ID, locks
 from grantflow._store.postgres import PostgresStore
 from grantflow.errors import (
     BadInput,
@@ -27,7 +30,7 @@ from grantflow.errors import (
 from tests.postgres.outside import Outside
 from tests.postgres.server import Server
 from tests.postgres.test_processes import each_moved_once, filled
-from tests.store.builders import DAY, NOW, fresh, moving, new_app, new_installation, recorded
+from tests.store.builders import DAY, NOW, attempt, fresh, move, moving, new_app, new_installation, recorded
 
 HASTY = Settings(busy_timeout=timedelta(milliseconds=150))
 
@@ -176,6 +179,62 @@ async def test_a_lost_race_for_a_key_is_run_again_and_sees_the_winner(store: Pos
         await rival.close()
     assert sorted(seen) == [False, False, True]
     assert len(await store.pending_notices(NOW, 9)) == 1
+
+
+@pytest.mark.parametrize("what", ["reseal", "reseal an attempt", "forget"])
+async def test_what_hangs_on_an_installation_waits_for_whoever_is_at_it(
+    store: PostgresStore, url: str, what: str
+) -> None:
+    app = await new_app(store)
+    row = await new_installation(store, app, "i1")
+    opened = attempt(app, "a1", ends=NOW, installation_pk=row.pk)
+    tokens = TokenRow(row.pk, "fam", 1, "a", NOW, None, None, None, access_sealed=b"old")
+
+    def granted(found: Snapshot) -> Change:
+        change = move(found, "over")
+        assert change.installation is not None
+        change.installation.ended_at, change.whole, change.tokens = 1, True, tokens
+        change.new_attempts = [opened]
+        return change
+
+    await store.transact(Load(installation="i1"), granted)
+    old = Retention(tokens=NOW, delivered=0, attempts=0, beats=0)
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "reseal": lambda: store.reseal([Reseal(SealedIn.TOKENS, "access_sealed", row.pk, b"old", b"new")], NOW),
+        "reseal an attempt": lambda: store.reseal(
+            [Reseal(SealedIn.ATTEMPTS, "app_state", opened.pk, opened.app_state, b"new")], NOW
+        ),
+        "forget": lambda: store.forget(old, 9),
+    }
+    other = await asyncpg.connect(url)
+    try:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SELECT 1 FROM grantflow_installation FOR NO KEY UPDATE")
+        waiting = asyncio.ensure_future(calls[what]())
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        async with asyncio.timeout(5):
+            while not await other.fetchval(blocked):
+                assert not waiting.done(), "it went ahead"
+        await other.execute("UPDATE grantflow_token_set SET access_sealed = 'newer'")
+        await other.execute("UPDATE grantflow_installation SET ended_at = NULL")
+        await transaction.commit()
+        outcome = await waiting
+        kept = await other.fetchval("SELECT access_sealed FROM grantflow_token_set")
+    finally:
+        await other.close()
+    assert kept == b"newer"
+    assert (outcome == []) is (what == "reseal an attempt")
+
+
+def test_every_way_into_a_transaction_is_locked() -> None:
+    ways = {"installation", "natural", "attempt", "code_hash", "state_hash", "credential", "app"}
+    beside = {"account", "consents_of", "idempotency_key", "foreign"}
+    swapped_by_revision = {"job", "ordinal"}
+    assert {one.name for one in fields(Load)} <= ways | beside | swapped_by_revision, "put it into _pg_locks.py"
+    for way in ways:
+        value: object = ("crm", "acme", None, "default") if way == "natural" else "x"
+        assert locks(Load(**{way: value}))[0] != JUST_THE_ID, way  # type: ignore[arg-type]
 
 
 # -- callers who leave --------------------------------------------------------------------------------

@@ -29,6 +29,16 @@ _ID = "pg_current_xact_id()::text"
 JUST_THE_ID = f"SELECT {_ID}"
 FATE = "SELECT pg_xact_status($1::text::xid8)"
 """What became of a transaction: committed, aborted or in progress; None when it is long forgotten."""
+CLAIM = (
+    f"SELECT pk FROM {_installation} WHERE pk = ANY($1::bigint[]) AND due_at <= $2 AND NOT quarantined "
+    "ORDER BY pk FOR NO KEY UPDATE SKIP LOCKED"
+)
+"""Rows for a sweep, but for those that somebody else is at."""
+HOLD = (
+    f"SELECT pk FROM {_installation} WHERE pk = ANY($1::bigint[]) OR pk IN (SELECT installation_pk FROM {_attempt} "
+    "WHERE pk = ANY($2::bigint[])) ORDER BY pk FOR NO KEY UPDATE"
+)
+"""Installations by key, and those of some attempts, before what hangs on them is written by itself."""
 _NATURAL = (
     f"FROM {_installation} i JOIN {_app} a ON a.pk = i.app_pk WHERE a.key = $1 AND i.account = $2 "
     "AND i.subject_id = CASE WHEN a.kind = 'account' OR $3::text IS NULL THEN $2 ELSE $3 END AND i.label = $4 "

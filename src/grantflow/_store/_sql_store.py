@@ -57,6 +57,10 @@ class SqlStore(ABC):
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
         """Run a function over a connection that only reads, then its arguments."""
 
+    @abstractmethod
+    def _hold(self, conn: Any, installations: Sequence[int], attempts: Sequence[int]) -> None:
+        """Keep these installations, and those of these attempts, from everybody else until the transaction ends."""
+
     # -- writing --------------------------------------------------------------------------------
     async def transact(self, load: Load, work: Work) -> Change:
         """See Store.transact."""
@@ -80,7 +84,14 @@ class SqlStore(ABC):
 
     async def reseal(self, changes: Sequence[Reseal], now: Instant) -> list[Reseal]:
         """See Store.reseal."""
-        lost: list[Reseal] = await self._write(lambda conn, _: _writing.reseal(conn, changes, now))
+        tokens = [change.pk for change in changes if change.table is SealedIn.TOKENS]
+        attempts = [change.pk for change in changes if change.table is SealedIn.ATTEMPTS]
+
+        def job(conn: Connection, _: Counts) -> list[Reseal]:
+            self._hold(conn, tokens, attempts)
+            return _writing.reseal(conn, changes, now)
+
+        lost: list[Reseal] = await self._write(job)
         return lost
 
     async def settle_notices(
@@ -114,7 +125,12 @@ class SqlStore(ABC):
         old = await self._read(_upkeep.old, before, limit)
         if not any(old.values()):
             return Forgotten()
-        gone: Forgotten = await self._write(lambda conn, _: _upkeep.forget(conn, old))
+
+        def job(conn: Connection, _: Counts) -> Forgotten:
+            self._hold(conn, [pk for (pk,) in old["tokens"]], ())
+            return _upkeep.forget(conn, old)
+
+        gone: Forgotten = await self._write(job)
         return gone
 
     async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:

@@ -16,14 +16,14 @@ import asyncpg
 from grantflow._config import Settings
 from grantflow._ports import ChunkDone, Work
 from grantflow._rows import Load
-from grantflow._store import _pg_schema, _tables
+from grantflow._store import _pg_schema
 from grantflow._store import _statements as sql
 from grantflow._store._chunk import Chunk
 from grantflow._store._connection import Counts, Job, RowRefused
 from grantflow._store._ending import ended
 from grantflow._store._pg_connection import Bridge, crossing
 from grantflow._store._pg_errors import DATABASE_FAILURES, is_away, may_run_again, translated
-from grantflow._store._pg_locks import FATE, Turns, locks
+from grantflow._store._pg_locks import CLAIM, FATE, HOLD, Turns, locks
 from grantflow._store._sql_store import SqlStore
 from grantflow._store._writing import flush_counts
 from grantflow.errors import BadInput, ConfigurationError, DatabaseError, DatabaseUnreachable, GrantflowError
@@ -37,10 +37,6 @@ _SLICE = 500
 _WARN, _WRONG = 1_000_000, 60_000_000
 """Microseconds by which this process and the database may disagree about the time."""
 _MINUTE = 60.0
-_CLAIM = (
-    f"SELECT pk FROM {sql.table_of(_tables.Installation).name} WHERE pk = ANY($1::bigint[]) AND due_at <= $2 "
-    "AND NOT quarantined ORDER BY pk FOR NO KEY UPDATE SKIP LOCKED"
-)
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _INVALID = (
     "SELECT 'the index ' || i.indexrelid::regclass || ' is not valid' FROM pg_index i JOIN pg_class c "
@@ -186,6 +182,10 @@ class PostgresStore(SqlStore):
         msg = "the connection broke during a commit, and nobody can tell yet whether it was written"
         raise DatabaseUnreachable(msg, hint="look at the installation before you try again")
 
+    def _hold(self, conn: Bridge, installations: Sequence[int], attempts: Sequence[int]) -> None:
+        if installations or attempts:
+            conn.fetch(HOLD, list(installations), list(attempts))
+
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
         """See Store.sweep_chunk; rows that another process holds are skipped."""
         begun = self._begun + 1
@@ -284,7 +284,7 @@ def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undi
         chunk = Chunk(bridge, work, now)
         taken = 0
         for start in range(0, len(pks), _SLICE):
-            claimed = [pk for (pk,) in bridge.fetch(_CLAIM, pks[start : start + _SLICE], now)]
+            claimed = [pk for (pk,) in bridge.fetch(CLAIM, pks[start : start + _SLICE], now)]
             found = bridge.execute(sql.SNAPSHOTS_BY_PK, (None, json.dumps(claimed)))
             rows = {row[0]: row for row in found}
             until = time.perf_counter() + budget  # nobody waits for the reading: other rows are free

@@ -108,6 +108,9 @@ class SqliteStore(SqlStore):
         del load  # one writer: nobody else can come in between
         return await self.writer.run(job)
 
+    def _hold(self, conn: Any, installations: Sequence[int], attempts: Sequence[int]) -> None:
+        """See SqlStore: whoever writes holds the whole file."""
+
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
         """See Store.sweep_chunk."""
         done: ChunkDone = await self.writer.run(_chunk_job(pks, now, work, budget, self.writer.undisturbed))
