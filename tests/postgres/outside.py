@@ -68,6 +68,13 @@ class Outside:
                     self.rows(f"ALTER SEQUENCE {table.name}_pk_seq RESTART")
         self.rows("SET session_replication_role = origin")
 
+    def close_gaps(self) -> None:
+        """The next keys follow those that are there: a transaction that was undone has used some up."""
+        for table in _tables.Base.metadata.tables.values():
+            if "pk" in table.columns:
+                last = f"coalesce((SELECT max(pk) FROM {table.name}), 0) + 1"
+                self.rows(f"SELECT setval('{table.name}_pk_seq', {last}, FALSE)")
+
     def create_schema(self) -> None:
         """Make the tables, as an engine does on an empty database."""
         self._wait(_pg_schema.ensure(self._conn, 0))
