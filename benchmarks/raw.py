@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.world import NOW
+from grantflow._rows import OutboxRow
 from grantflow._store import _statements as sql
 
 MOVE = (
@@ -37,7 +38,8 @@ def toggles(file: Path, ids: list[str], synchronous: str, *, notices: bool) -> t
             step = (pk, version + 1, "active", event, "active", "operator:bench", NOW, "why", 0, None, None, "f")
             conn.execute(sql.INSERT_TRANSITION.sql, step)
             if notices:
-                conn.execute(sql.INSERT_OUTBOX.sql, (pk, event, version + 1, NOW, "{}", None))
+                notice = OutboxRow(pk, event, version + 1, NOW, "{}")
+                conn.execute(sql.INSERT_OUTBOX.sql, sql.INSERT_OUTBOX.values(notice))
             conn.execute("COMMIT")
     spent = time.perf_counter() - began, time.process_time() - cpu
     conn.close()
@@ -46,7 +48,8 @@ def toggles(file: Path, ids: list[str], synchronous: str, *, notices: bool) -> t
 
 SWEEP = (
     "UPDATE grantflow_installation SET state='refresh-expired', reason='time', version=version+1, due_at=NULL, "
-    "entered_at=?1, updated_at=?1 WHERE due_at IS NOT NULL AND due_at <= ?1 RETURNING pk, version"
+    "entered_at=?1, updated_at=?1, ended_at=?1, notice_due_at=?1+259200000000 "
+    "WHERE due_at IS NOT NULL AND due_at <= ?1"
 )
 
 
@@ -64,13 +67,13 @@ def sweep(file: Path, now: int) -> tuple[float, int]:
         (now,),
     )
     conn.execute(
-        "INSERT INTO grantflow_outbox (installation_pk, name, version, at, body) "
-        "SELECT pk, 'expired', version+1, ?1, "
-        "json_object('account', account, 'subject', subject_id, 'state', state) FROM grantflow_installation "
+        "INSERT INTO grantflow_outbox (installation_pk, name, version, at, tries, body) "
+        "SELECT pk, 'expired', version+1, ?1, 0, json_object('event', 'deadline', 'account', account, 'subject', "
+        "subject_kind || ':' || subject_id, 'state', state, 'reason', 'time') FROM grantflow_installation "
         "WHERE due_at IS NOT NULL AND due_at <= ?1",
         (now,),
     )
-    moved = conn.execute(SWEEP.removesuffix(" RETURNING pk, version"), (now,)).rowcount
+    moved = conn.execute(SWEEP, (now,)).rowcount
     conn.execute(sql.ADD_COUNT, (1, "refresh-expired", 0, moved))
     conn.execute(sql.ADD_COUNT, (1, "active", 0, -moved))
     conn.execute("COMMIT")

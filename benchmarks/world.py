@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from statistics import median, quantiles
 
 from grantflow import Actor, Engine, Settings
-from grantflow._rows import InstallationRow, TransitionRow
+from grantflow._compile import compile_chart
+from grantflow._rows import InstallationRow, TokenRow, TransitionRow
 from grantflow._store import _statements as sql
 from grantflow.testing import ManualClock, sample_app
+from grantflow_machines import CHARTS
 
 OPERATOR = Actor.operator("bench")
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -48,26 +51,74 @@ async def engine_on(
         yield engine
 
 
-def seed(file: Path, count: int, *, state: str = "active", due: int | None = None) -> list[str]:
-    """Rows written by hand, as fast as the file takes them."""
-    conn = sqlite3.connect(file, timeout=30)
-    rows, steps = [], []
+class Due(StrEnum):
+    """When the grants of seeded rows end, as SQL over the row's key `k`."""
+
+    NEVER = "NULL"
+    IN_ORDER = f"{NOW} + k * 1000"
+    AT_RANDOM = f"{NOW} + (k * 2654435761) % 1000000007"
+    LATER = f"{NOW + 90 * DAY} + k * 1000"
+
+
+def seed(
+    file: Path,
+    count: int,
+    *,
+    state: str = "active",
+    due: Due | int | Sequence[int] = Due.NEVER,
+    app_pk: int = 1,
+) -> list[str]:
+    """Rows as the engine would have left them, multiplied inside the file; `engine.ops.broken_promises` agrees."""
+    ends = None if isinstance(due, (Due, int)) else due
+    end = Due.NEVER.value if ends is not None else str(due)
+    definition, long_ago = compile_chart(CHARTS["agent"]), NOW - 60 * DAY
+    row = InstallationRow(
+        1, "", app_pk, "acme", "agent", "", "default", state, None, 1, 1, None, None, grant_revoked=False,
+        granted="tickets.read tickets.write", identity=None, definition=definition.name,
+        definition_version=definition.version, fingerprint=definition.fingerprint, bucket=0, created_at=long_ago,
+        entered_at=long_ago, updated_at=long_ago,
+    )  # fmt: skip
+    tokens = TokenRow(1, "family", 1, row.granted, row.created_at, NOW, None, None)
+    step = TransitionRow(
+        1, 1, None, "created", state, "system", row.created_at, None, False, None, None, row.fingerprint
+    )
+    warned = f"{end} - {30 * DAY}" if due is Due.LATER else "NULL"
+    varied = {
+        "pk": "k", "public_id": "printf('bench-%012d', k)", "subject_id": "printf('agent-%d', k)", "due_at": end,
+        "deadline_at": end, "notice_due_at": warned,
+    }  # fmt: skip
+    conn = sqlite3.connect(file, timeout=30, isolation_level=None)
+    conn.execute("PRAGMA synchronous=OFF")
+    conn.execute("PRAGMA cache_size=-200000")
     start = conn.execute("SELECT coalesce(max(pk), 0) FROM grantflow_installation").fetchone()[0]
-    for n in range(start + 1, start + count + 1):
-        row = InstallationRow(
-            n, f"bench-{n:012d}", 1, "acme", "agent", f"agent-{n}", "default", state, None, 1, 0, due, due,
-            grant_revoked=False, granted="tickets.read tickets.write", identity=None, definition="AgentInstallation",
-            definition_version=1, fingerprint="f", bucket=0, created_at=NOW, entered_at=NOW, updated_at=NOW,
-        )  # fmt: skip
-        rows.append(sql.INSERT_INSTALLATION.values(row))
-        step = TransitionRow(n, 1, None, "created", state, "system", NOW, None, False, None, None, "f")
-        steps.append(sql.INSERT_TRANSITION.values(step))
-    with conn:
-        conn.executemany(sql.INSERT_INSTALLATION.sql, rows)
-        conn.executemany(sql.INSERT_TRANSITION.sql, steps)
-        conn.execute(sql.ADD_COUNT, (1, state, 0, count))
+    conn.execute("BEGIN IMMEDIATE")
+    for table, one, keys in (
+        ("installation", row, varied),
+        ("transition", step, {"installation_pk": "k"}),
+        ("token_set", tokens, {"installation_pk": "k", "refresh_expires_at": end}),
+    ):
+        names = list(sql.columns(type(one)))
+        values = [None if name in keys else getattr(one, name) for name in names]
+        conn.execute(
+            "WITH RECURSIVE n(k) AS (SELECT ? UNION ALL SELECT k + 1 FROM n WHERE k < ?) "
+            f"INSERT INTO grantflow_{table} ({', '.join(names)}) "
+            f"SELECT {', '.join(keys.get(name, '?') for name in names)} FROM n",
+            (start + 1, start + count, *(v for n, v in zip(names, values, strict=True) if n not in keys)),
+        )
+    if ends is not None:
+        for table, key, columns in (
+            ("installation", "pk", ("due_at", "deadline_at")),
+            ("token_set", "installation_pk", ("refresh_expires_at",)),
+        ):
+            changed = ", ".join(f"{name}=?1" for name in columns)
+            conn.executemany(
+                f"UPDATE grantflow_{table} SET {changed} WHERE {key}=?2",
+                zip(ends, range(start + 1, start + count + 1), strict=True),
+            )
+    conn.execute(sql.ADD_COUNT, (app_pk, state, 0, count))
+    conn.execute("COMMIT")
     conn.close()
-    return [str(row[0]) for row in rows]
+    return [f"bench-{n:012d}" for n in range(start + 1, start + count + 1)]
 
 
 async def toggles(engine: Engine, ids: list[str], callers: int) -> tuple[float, float, list[float]]:

@@ -57,13 +57,17 @@ class Alarms:
                 job.modify(next_run_time=when)
 
     def mend(self, now: datetime, patience: timedelta) -> list[str]:
-        """Set every job anew that will not ring in time: gone, paused, left behind or too far ahead."""
+        """Set every job anew that will not ring in time: gone, paused, left behind or too far ahead.
+
+        Those that were not in order are named; whether they will ring now is the host's scheduler's business.
+        """
         mended = []
         for name, (says, wake, interval) in self._jobs.items():
             job = self._scheduler.get_job(_PREFIX + name)
             rings = None if job is None else job.next_run_time
             if rings is None or not now - patience <= rings <= now + interval + patience:
-                self.add(name, says, wake, interval, now)
+                with contextlib.suppress(LookupError):  # the host took its job store away
+                    self.add(name, says, wake, interval, now)
                 mended.append(name)
         return mended
 

@@ -8,6 +8,7 @@ import signal
 from datetime import datetime, timedelta
 
 from grantflow import Engine, KeyRing, SweepReport
+from grantflow.errors import BadInput
 from grantflow_scheduler._duties import DUTIES
 from grantflow_scheduler._scheduler import Scheduler
 
@@ -45,8 +46,8 @@ def _tell(report: SweepReport) -> None:
 
 async def describe_jobs(
     engine: Engine, *, interval: timedelta = timedelta(seconds=30)
-) -> list[dict[str, str | None]]:
-    """The jobs a scheduler of this engine would run, and when the database next needs each."""
+) -> list[dict[str, str | float | None]]:
+    """The jobs a scheduler of this engine would run: each how often in seconds, and when the rows next need it."""
 
     def shown(moment: datetime | None) -> str | None:
         return None if moment is None else moment.isoformat()
@@ -55,7 +56,7 @@ async def describe_jobs(
         {
             "id": f"grantflow.{duty.name}",
             "name": duty.says,
-            "trigger": f"every {max(interval, duty.at_least)} at the latest",
+            "every": max(interval, duty.at_least).total_seconds(),
             "next_due_at": None if duty.next_at is None else shown(await duty.next_at(engine)),
         }
         for duty in DUTIES
@@ -63,9 +64,9 @@ async def describe_jobs(
 
 
 async def run_duty(engine: Engine, duty: str) -> object:
-    """One round of one duty in this process, for the command line; raises ValueError for another name."""
+    """One round of one duty in this process, for the command line; raises BadInput for another name."""
     for known in DUTIES:
         if known.name == duty:
             return await known.work(engine, lambda: False)
-    msg = f"no duty is called {duty}; known: {', '.join(known.name for known in DUTIES)}"
-    raise ValueError(msg)
+    msg = f"no duty is called {duty[:40]!r}"
+    raise BadInput(msg, hint=f"one of {', '.join(known.name for known in DUTIES)}")

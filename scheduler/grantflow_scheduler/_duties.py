@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from grantflow import Engine
+from grantflow import Engine, RenewalReport
 
 Stop = Callable[[], bool]
 
@@ -29,19 +29,21 @@ async def _sweep(engine: Engine, stop: Stop) -> object:
 
 
 async def _renew(engine: Engine, stop: Stop) -> object:
+    renewed = failed = died = 0
     while True:
-        report = await engine.renew_due(limit=_BATCH)
-        if stop() or report.renewed < _BATCH:
-            return report
+        round_ = await engine.renew_due(limit=_BATCH)
+        renewed, failed, died = renewed + round_.renewed, failed + round_.failed, died + round_.died
+        if stop() or not round_.renewed + round_.died:  # what failed has its time to come
+            return RenewalReport(renewed, failed, died, round_.held)
 
 
 async def _warn(engine: Engine, stop: Stop) -> object:
     told = 0
     while not stop():
         more = await engine.warn_due(limit=_BATCH)
-        told += more
-        if more < _BATCH:
+        if not more:
             break
+        told += more
     return told
 
 
@@ -51,8 +53,12 @@ async def _deliver(engine: Engine, stop: Stop) -> object:
 
 
 async def _tidy(engine: Engine, stop: Stop) -> object:
-    del stop
-    return await engine.forget()
+    gone = asdict(await engine.forget())
+    return gone if stop() else {**gone, "recounted": await engine.recount()}
+
+
+async def _jobs(engine: Engine, stop: Stop) -> object:
+    return await engine.run_jobs(stop=stop)
 
 
 _BATCH = 200
@@ -63,5 +69,6 @@ DUTIES = (
     Duty("renewal", "renew access tokens ahead of time, probe incidents", _renew, next_at=Engine.next_renewal),
     Duty("warnings", "warn before a grant ends, remind after", _warn, timedelta(minutes=1), Engine.next_warning),
     Duty("outbox", "deliver notices, give tokens back", _deliver),
-    Duty("housekeeping", "let go of what is kept no longer", _tidy, timedelta(hours=1)),
+    Duty("jobs", "run bulk jobs that wait", _jobs),
+    Duty("housekeeping", "let go of what is kept no longer, recount", _tidy, timedelta(hours=1)),
 )

@@ -226,21 +226,34 @@ class Scheduler:
         beaten = float("-inf")
         wall, monotonic = self._clock.now(), self._clock.monotonic()
         while True:
-            if self._clock.monotonic() - beaten >= _BEAT:
-                beaten = self._clock.monotonic()
-                with contextlib.suppress(GrantflowError):
-                    await self._engine.beat(_KIND, self._note())
-            await asyncio.sleep(_TICK)
-            before, wall, before_monotonic, monotonic = wall, self._clock.now(), monotonic, self._clock.monotonic()
-            stepped = abs((wall - before).total_seconds() - (monotonic - before_monotonic)) > _TICK
-            for name in self._alarms.mend(wall, _PATIENCE):
+            try:
+                if self._clock.monotonic() - beaten >= _BEAT:
+                    beaten = self._clock.monotonic()
+                    with contextlib.suppress(GrantflowError):
+                        await self._engine.beat(_KIND, self._note())
+                await asyncio.sleep(_TICK)
+                before, wall, before_monotonic, monotonic = (
+                    wall,
+                    self._clock.now(),
+                    monotonic,
+                    self._clock.monotonic(),
+                )
+                stepped = abs((wall - before).total_seconds() - (monotonic - before_monotonic)) > _TICK
+                self._look(wall, stepped=stepped)
+            except Exception:  # noqa: BLE001 - nobody watches the watchdog
+                _log.exception("the watchdog failed; it goes on")
+                await asyncio.sleep(_TICK)
+
+    def _look(self, wall: datetime, *, stepped: bool) -> None:
+        mended = self._alarms.mend(wall, _PATIENCE)
+        for name, desk in self._desks.items():
+            if name in mended:
                 _log.warning("the alarm of %s was set anew", name)
-            for desk in self._desks.values():
-                if desk.task is not None and desk.task.done():  # it never ends by itself
-                    _log.error("%s came to an end; it is started again", desk.duty.name)
-                    desk.task = asyncio.create_task(self._sit(desk), name=f"grantflow-{desk.duty.name}")
-                if stepped:
-                    desk.rung.set()
+            if desk.task is not None and desk.task.done():  # it never ends by itself
+                _log.error("%s came to an end; it is started again", name)
+                desk.task = asyncio.create_task(self._sit(desk), name=f"grantflow-{name}")
+            if stepped or name in mended:  # a host's scheduler that is paused or shut down rings nothing
+                desk.rung.set()
 
     def _note(self) -> str:
         failing = [name for name, desk in self._desks.items() if desk.failures]

@@ -11,15 +11,17 @@ from grantflow.errors import GrantflowError
 
 if TYPE_CHECKING:
     from grantflow._app import App, AppKind, ClientAuth, CountsFrom, Lifetime, LifetimePolicy, Server, Version
+    from grantflow._bulk_model import BulkPlan, BulkRefusal, BulkRow, Job, JobItem, JobsReport
     from grantflow._calendar import Heartbeat, Outbox, Pause, SweepPreview
     from grantflow._clock import SystemClock
     from grantflow._config import Settings
     from grantflow._doctor import Finding, Health
     from grantflow._engine import Engine
-    from grantflow._filter import help_rows
+    from grantflow._filter import duration, help_rows
     from grantflow._forecast import Forecast, ForecastSpan
     from grantflow._held import AccessToken, Completed, Granted, Incident, NoticeName, Reported, TokenHealth
     from grantflow._ids import new_pkce
+    from grantflow._job_rows import JobOutcome, JobState
     from grantflow._keys import KeyRing
     from grantflow._machines import Definition, Proof, definitions, prove, waiting
     from grantflow._model import (
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         WindowAccount,
     )
     from grantflow._ops import DatabaseCheck, Probe
+    from grantflow._overview import AppOverview, Recent, RecentChange, RecentRun
     from grantflow._ports import Carrier, Forgotten, HttpRequest, HttpResponse
     from grantflow._rotation import KeyCheck, Rotation, Unreadable
     from grantflow._secret import Secret
@@ -69,8 +72,12 @@ __all__ = [
     "App",
     "AppAccount",
     "AppKind",
+    "AppOverview",
     "Attempt",
     "Authenticated",
+    "BulkPlan",
+    "BulkRefusal",
+    "BulkRow",
     "Carrier",
     "ClientAuth",
     "ClientCredentials",
@@ -96,6 +103,11 @@ __all__ = [
     "HttpResponse",
     "Incident",
     "Installation",
+    "Job",
+    "JobItem",
+    "JobOutcome",
+    "JobState",
+    "JobsReport",
     "KeyCheck",
     "KeyRing",
     "Lifetime",
@@ -113,6 +125,9 @@ __all__ = [
     "Probe",
     "Prompt",
     "Proof",
+    "Recent",
+    "RecentChange",
+    "RecentRun",
     "Refusal",
     "RenewalReport",
     "Reported",
@@ -135,6 +150,7 @@ __all__ = [
     "WindowAccount",
     "__version__",
     "definitions",
+    "duration",
     "errors",
     "help_rows",
     "new_pkce",
@@ -144,14 +160,16 @@ __all__ = [
 
 _HOMES = {
     "grantflow._app": "App AppKind ClientAuth CountsFrom Lifetime LifetimePolicy Server Version",
+    "grantflow._bulk_model": "BulkPlan BulkRefusal BulkRow Job JobItem JobsReport",
     "grantflow._calendar": "Heartbeat Outbox Pause SweepPreview",
     "grantflow._clock": "SystemClock",
     "grantflow._config": "Settings",
     "grantflow._doctor": "Finding Health",
     "grantflow._engine": "Engine",
-    "grantflow._filter": "help_rows",
+    "grantflow._filter": "duration help_rows",
     "grantflow._forecast": "Forecast ForecastSpan",
     "grantflow._ids": "new_pkce",
+    "grantflow._job_rows": "JobOutcome JobState",
     "grantflow._keys": "KeyRing",
     "grantflow._machines": "Definition Proof definitions prove waiting",
     "grantflow._held": "AccessToken Completed Granted Incident NoticeName Reported TokenHealth",
@@ -162,6 +180,7 @@ _HOMES = {
         "WindowAccount"
     ),
     "grantflow._ops": "DatabaseCheck Probe",
+    "grantflow._overview": "AppOverview Recent RecentChange RecentRun",
     "grantflow._ports": "Carrier Forgotten HttpRequest HttpResponse",
     "grantflow._rotation": "KeyCheck Rotation Unreadable",
     "grantflow._secret": "Secret",

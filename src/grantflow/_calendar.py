@@ -11,12 +11,12 @@ from grantflow._audit import Operating
 from grantflow._clock import maybe_datetime, to_datetime
 from grantflow._core import Core
 from grantflow._forecast import Forecast
-from grantflow._model import Held, Notice
+from grantflow._model import Held, Notice, SweepReport
 from grantflow._notices import notice_of
-from grantflow._rows import Change, ControlRow, Load
+from grantflow._rows import BeatRow, Change, ControlRow, Load
 from grantflow._sweep import Brake
 from grantflow.errors import TransitionRefused
-from grantflow_machines import Actor
+from grantflow_machines import Actor, Instant
 
 _BOUND = 10_001
 
@@ -65,6 +65,15 @@ class Heartbeat:
     age: timedelta
     """By this clock."""
     note: str
+    silent: bool
+    """It said nothing for more than a minute: it hangs, or it was killed."""
+
+
+def _heartbeat(row: BeatRow, now: Instant) -> Heartbeat:
+    age = timedelta(microseconds=max(0, now - row.at))
+    started, at = to_datetime(row.started_at), to_datetime(row.at)
+    silent = age > _upkeep.SILENT_AFTER
+    return Heartbeat(row.process, row.kind, row.host, row.pid, started, at, age, row.note, silent)
 
 
 class Calendar(Operating):
@@ -80,6 +89,14 @@ class Calendar(Operating):
         due = {key: count for _, key, count in await self._core.store.due_by_app(now)}
         held = await _sweep.held_apps(self._core, self._brake, now)
         return SweepPreview(due, await self._core.store.overdue(now, _BOUND), held)
+
+    async def run_sweep(self, *, actor: Actor, reason: str) -> SweepReport:
+        """Sweep now, as a scheduler would: `preview_sweep` says before what it will do. Raises as `preview_force`."""
+        await self._allowed(actor, "run-sweep", "scheduler", reason)
+        report = await _sweep.sweep(self._core, self._brake)
+        detail = f"{report.moved} moved of {report.seen}, run {report.run_id}"
+        await self._record(actor, "run-sweep", "scheduler", reason, None, "applied", detail)
+        return report
 
     async def release_sweep(self, app: str, *, actor: Actor, reason: str) -> None:
         """Let the next sweep, in whichever process, expire an app's rows though the brake holds them."""
@@ -119,25 +136,17 @@ class Calendar(Operating):
     async def heartbeats(self) -> tuple[Heartbeat, ...]:
         """Processes that said they are at work, the latest first; one that was killed stays, with its age."""
         now = self._core.now()
-        return tuple(
-            Heartbeat(
-                row.process,
-                row.kind,
-                row.host,
-                row.pid,
-                to_datetime(row.started_at),
-                to_datetime(row.at),
-                timedelta(microseconds=max(0, now - row.at)),
-                row.note,
-            )
-            for row in await self._core.store.beats()
-        )
+        return tuple(_heartbeat(row, now) for row in await self._core.store.beats())
 
     # -- what waits -----------------------------------------------------------------------------
     async def outbox(self) -> Outbox:
         """What waits to be told or given back, and since when."""
         notice, notices, revocation, revocations, dead = await self._core.store.outbox()
         return Outbox(notices, maybe_datetime(notice), revocations, maybe_datetime(revocation), dead)
+
+    async def waiting_notices(self, *, limit: int = 100) -> Sequence[Notice]:
+        """Notices that no subscriber has taken yet, oldest first; those that failed and wait for another try too."""
+        return [notice_of(pending) for pending in await self._core.store.waiting_notices(limit)]
 
     async def dead_notices(self, *, limit: int = 100) -> Sequence[Notice]:
         """Notices that no subscriber took in all their tries, newest first."""
@@ -176,7 +185,7 @@ class Calendar(Operating):
     async def reconcile_counts(self, *, actor: Actor, reason: str) -> int:
         """Recount every installation and correct the counters; returns how many were wrong."""
         await self._allowed(actor, "reconcile-counts", "counters", reason)
-        wrong = await _upkeep.reconcile_counts(self._core)
+        wrong = await self._core.store.correct_counts()
         await self._record(actor, "reconcile-counts", "counters", reason, None, "applied", f"{wrong} were wrong")
         return wrong
 

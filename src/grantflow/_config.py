@@ -42,6 +42,9 @@ class Settings:
     """… within this time."""
     probe_first: timedelta = timedelta(minutes=1)
     """Wait before an incident's first automatic probe; doubles up to `backoff_longest`."""
+    job_lease: timedelta = timedelta(seconds=30)
+    """How long a bulk job waits for a process that fell silent before another one takes it over; longer than
+    `http_timeout`."""
     max_open_attempts: int = 5
     """Open attempts per installation; the oldest is superseded by one more."""
     max_conflicts: int = 8
@@ -97,8 +100,8 @@ class Settings:
         if not 0 < self.refresh_ahead_share < 1 or not 0 < self.incident_share <= 1 or self.incident_count < 1:
             msg = "refresh_ahead_share and incident_share lie between 0 and 1, incident_count is at least 1"
             raise ConfigurationError(msg)
-        if self.refresh_lease <= self.http_timeout:
-            msg = "refresh_lease must be longer than http_timeout"
+        if min(self.refresh_lease, self.job_lease) <= self.http_timeout:
+            msg = "refresh_lease and job_lease must be longer than http_timeout"
             raise ConfigurationError(msg, hint="else two processes renew one grant at once")
         if any(length <= timedelta(0) for length in (*self.warn_before, *self.remind_after)) or self.notice_tries < 1:
             msg = "warn_before and remind_after are positive spans, notice_tries is at least 1"

@@ -12,17 +12,19 @@ from grantflow._clock import span, to_datetime
 from grantflow._controls import PAUSED
 from grantflow._core import Core
 from grantflow._filter import parse
-from grantflow._rows import AppRow, app_damage
+from grantflow._rotation import verify
+from grantflow._rows import AppRow, BeatRow, app_damage
 from grantflow._sweep import Brake, held_apps
-from grantflow._upkeep import broken_promises
+from grantflow._upkeep import SILENT_AFTER, broken_promises
 from grantflow.errors import ConfigurationError
 from grantflow_machines import Instant
 
 _BOUND = 10_001
 _LATE = timedelta(minutes=5)
 _AHEAD = timedelta(minutes=1)
-_SILENT = timedelta(minutes=1)
-"""A process at work says so every few seconds."""
+_NAMED = 5
+"""Rows that are named one by one."""
+_SYNCHRONOUS = {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}
 
 
 class Health(StrEnum):
@@ -47,7 +49,7 @@ class Finding:
 async def diagnose(core: Core, brake: Brake, *, thorough: bool = False) -> tuple[Finding, ...]:
     """Look at everything that can go wrong quietly; `thorough` reads the whole database for damage."""
     checks: list[Callable[[Core], Awaitable[list[Finding]]]] = [
-        _database, _clock, _keys, _apps, _quarantine, _incidents, _outbox, _operation,
+        _database, _lock, _clock, _keys, _apps, _quarantine, _incidents, _outbox, _operation,
     ]  # fmt: skip
     found = [finding for check in checks for finding in await check(core)]
     found += await _due(core, brake)
@@ -56,7 +58,7 @@ async def diagnose(core: Core, brake: Brake, *, thorough: bool = False) -> tuple
         says = "; ".join(damage)[:500] or "no damage found"
         mend = "restore a copy of the file" if damage else None
         found.append(Finding("integrity", Health.WRONG if damage else Health.OK, says, mend))
-        found.append(await _invariants(core))
+        found += [await _invariants(core), await _sealed(core)]
     return tuple(found)
 
 
@@ -65,25 +67,60 @@ async def _invariants(core: Core) -> Finding:
     if not broken:
         return Finding("invariants", Health.OK, "every row keeps those of its chart, every counter is right")
     counted = all(" beside its counter" in one for one in broken)
-    mend = "grantflow db recount --reason TEXT" if counted else "grantflow history ID tells what happened to a row"
+    mend = "grantflow db recount --reason TEXT" if counted else "look at each of them: grantflow history ID"
     return Finding("invariants", Health.WRONG, "; ".join(broken)[:500], mend)
+
+
+async def _sealed(core: Core) -> Finding:
+    if not core.keys.ids:
+        return Finding("keys", Health.OK, "no key is here: what is sealed was not opened")
+    checked = await verify(core)
+    if not checked.unreadable:
+        return Finding("keys", Health.OK, f"all {checked.opened:,} sealed values open")
+    first = checked.places[0]
+    says = f"{checked.unreadable:,} sealed values cannot be read, among them {first.place}: {first.why}"
+    mend = "see which: grantflow keys verify; then add the key, or let those people authorize again"
+    return Finding("keys", Health.WRONG, says, mend)
 
 
 async def _database(core: Core) -> list[Finding]:
     pragmas = core.store.pragmas()
-    says = ", ".join(f"{name} {value}" for name, value in sorted(pragmas.items()))
-    cheap = pragmas.get("synchronous") == "1" or pragmas.get("synchronous_commit") == "off"
+    if "server_version" in pragmas:
+        says = ", ".join(f"{name} {value}" for name, value in pragmas.items())
+        return [_lasting(says, cheap=pragmas.get("synchronous_commit") == "off")]
+    says = (
+        f"SQLite {pragmas.get('sqlite')}, journal mode {pragmas.get('journal_mode', '').upper()}, "
+        f"synchronous {_SYNCHRONOUS.get(pragmas.get('synchronous', ''), 'unknown')}, "
+        f"foreign keys {'on' if pragmas.get('foreign_keys') == '1' else 'off'}"
+    )
+    return [_lasting(says, cheap=pragmas.get("synchronous") == "1")]
+
+
+def _lasting(says: str, *, cheap: bool) -> Finding:
     mend = "open the engine with Settings(synchronous='FULL') where a power loss must lose nothing" if cheap else None
-    return [Finding("database", Health.NOTE if cheap else Health.OK, says, mend)]
+    return Finding("database", Health.NOTE if cheap else Health.OK, says, mend)
+
+
+async def _lock(core: Core) -> list[Finding]:
+    pragmas = core.store.pragmas()
+    name, local = pragmas.get("lock_file"), "keep both on a local disk, never on a network file system (NFS, SMB)"
+    if name == "not needed":
+        says = "not needed: this SQLite guards the file by itself; keep it on a local disk, never on NFS or SMB"
+    else:
+        says = (
+            f"{name}: SQLite {pragmas.get('sqlite')} can damage a file when two processes write to it in the same "
+            f"moment, so whoever writes holds this file first; {local}"
+        )
+    return [Finding("lock file", Health.OK, says)]
 
 
 async def _clock(core: Core) -> list[Finding]:
     latest, now = await core.store.latest(), core.now()
     if latest is not None and latest > now + span(_AHEAD):
         ahead = timedelta(microseconds=latest - now)
-        says = f"the database was written {ahead} in the future of this clock"
+        says = f"the last row was written {ahead} ahead of this machine's clock"
         return [Finding("clock", Health.WRONG, says, "set this machine's clock; nothing expires early meanwhile")]
-    return [Finding("clock", Health.OK, f"{to_datetime(now).isoformat(timespec='seconds')}, behind no written row")]
+    return [Finding("clock", Health.OK, f"{_to_the_second(now)}, no row was written later")]
 
 
 async def _keys(core: Core) -> list[Finding]:
@@ -104,7 +141,7 @@ async def _apps(core: Core) -> list[Finding]:
     rows = await core.store.apps()
     spoiled = [(str(row.key), why) for row in rows if (why := _spoiled(core, row)) is not None]
     if not spoiled:
-        return [Finding("apps", Health.OK, f"{len(rows):,} can be read")]
+        return [Finding("apps", Health.OK, f"all {len(rows):,} can be read")]
     mend = "restore the row from a copy of the file, or register the app again"
     return [Finding("apps", Health.WRONG, f"{key}: {why}", mend) for key, why in spoiled]
 
@@ -123,7 +160,15 @@ async def _quarantine(core: Core) -> list[Finding]:
     aside = await core.store.count(parse("is:quarantined", now), now, _BOUND)
     if not aside:
         return [Finding("quarantine", Health.OK, "no row is set aside")]
-    return [Finding("quarantine", Health.WRONG, f"{aside:,} set aside", "grantflow list is:quarantined")]
+    rows = await core.store.find(parse("is:quarantined", now), now, after=None, limit=_NAMED, back=False)
+    named = [
+        Finding("quarantine", Health.WRONG, f"{name} is set aside", f"grantflow repair {name} --reason TEXT")
+        for name in (row.installation.public_id for row in rows)
+    ]
+    if aside > len(named):
+        says = f"{aside - len(named):,} more are set aside"
+        named.append(Finding("quarantine", Health.WRONG, says, "see all of them: grantflow list is:quarantined"))
+    return named
 
 
 async def _incidents(core: Core) -> list[Finding]:
@@ -134,9 +179,9 @@ async def _incidents(core: Core) -> list[Finding]:
         Finding(
             "incidents",
             Health.WRONG,
-            f"{app}: {row.cause} since {to_datetime(row.opened_at).isoformat(timespec='seconds')}; {row.detail}; "
-            f"probed {row.probes} times",
-            f"mend the app at its server, then grantflow apps resume {app} --reason TEXT",
+            f"{app}: {row.cause} since {_to_the_second(row.opened_at)}; {row.detail}; "
+            f"asked again {row.probes} times; mend the app at its server first",
+            f"grantflow apps resume {app} --reason TEXT",
         )
         for app, row in rows
     ]
@@ -146,15 +191,13 @@ async def _outbox(core: Core) -> list[Finding]:
     notice, notices, revocation, revocations, dead = await core.store.outbox()
     mend = {
         "notices": "run a host that subscribes: engine.subscribe(...)",
-        "revocations": "run a host or grantflow scheduler run; each is tried for most of a day",
+        "revocations": "grantflow scheduler run",
     }
     lost = await core.store.lost_revocations()
     given_up = [
-        Finding("revocations", Health.NOTE, f"{lost:,} tokens could not be given back", "revoke them at their server")
+        Finding("revocations", Health.NOTE, f"{lost:,} could not be given back", "revoke them at their server")
     ]
-    letters = [
-        Finding("notices", Health.WRONG, f"{dead:,} notices were given up", "grantflow notices retry --reason TEXT")
-    ]
+    letters = [Finding("notices", Health.WRONG, f"{dead:,} were given up", "grantflow notices retry --reason TEXT")]
     shared = await core.store.shared_revocations()
     kept = Finding("revocations", Health.OK, f"{shared:,} wait while another installation may hold the same grant")
     return [
@@ -170,7 +213,7 @@ def _waiting(name: str, oldest: Instant | None, count: int, now: Instant, mend: 
     if oldest is None:
         return Finding(name, Health.OK, "nothing waits")
     late = now - oldest > span(_LATE)
-    says = f"{count:,} wait, the oldest since {to_datetime(oldest).isoformat(timespec='seconds')}"
+    says = f"{count:,} wait, the oldest since {_to_the_second(oldest)}"
     return Finding(name, Health.WRONG if late else Health.OK, says, mend if late else None)
 
 
@@ -182,16 +225,26 @@ async def _operation(core: Core) -> list[Finding]:
             says = f"paused by {row.by} since {_to_the_second(row.at)}: {row.reason}"
             found.append(Finding("scheduler", Health.WRONG, says, "grantflow scheduler resume --reason TEXT"))
     beats = await core.store.beats()
+    alive = [beat for beat in beats if now - beat.at <= span(SILENT_AFTER)]
     if not beats:
-        says = "no process says that it is at work; expiry holds for readers, but nothing is written or renewed"
+        says = "no process says that it is at work; grants still end on time for whoever asks, but nobody is warned"
         return [*found, Finding("scheduler", Health.NOTE, says, "grantflow scheduler run")]
+    if not alive:
+        says = f"nobody is at work any more; the last was {_named(beats[0])}"
+        return [*found, Finding("scheduler", Health.WRONG, says, "grantflow scheduler run")]
     for beat in beats:
-        silent = now - beat.at > span(_SILENT)
-        says = f"{beat.kind} on {beat.host}, process {beat.pid}, last heard {_to_the_second(beat.at)}"
-        alive = any(now - other.at <= span(_SILENT) for other in beats)
-        health = Health.OK if not silent else Health.NOTE if alive else Health.WRONG
-        found.append(Finding("scheduler", health, says, "grantflow scheduler run" if silent else None))
+        if beat not in alive:
+            says = f"{_named(beat)}, was killed or hangs; others are at work"
+            found.append(Finding("scheduler", Health.NOTE, says))
+        elif beat.note:
+            found.append(Finding("scheduler", Health.NOTE, f"{_named(beat)}; it says: {beat.note}"))
+        else:
+            found.append(Finding("scheduler", Health.OK, _named(beat)))
     return found
+
+
+def _named(beat: BeatRow) -> str:
+    return f"{beat.kind} on {beat.host}, process {beat.pid}, last heard {_to_the_second(beat.at)}"
 
 
 def _to_the_second(instant: Instant) -> str:
@@ -199,21 +252,23 @@ def _to_the_second(instant: Instant) -> str:
 
 
 async def _due(core: Core, brake: Brake) -> list[Finding]:
-    now = core.now()
+    now, held = core.now(), await held_apps(core, brake, core.now())
     late = await core.store.overdue(now - span(_LATE), _BOUND)
-    shown = "10,000+" if late == _BOUND else f"{late:,}"
+    behind_brake = {one.app for one in held}
+    kept = sum(count for _, app, count in await core.store.due_by_app(now - span(_LATE)) if app in behind_brake)
+    shown = "10,000+" if late == _BOUND else f"{late - kept:,}"
     found = [
-        Finding("overdue", Health.WRONG, f"{shown} rows are due since more than five minutes", "grantflow sweep")
-        if late
-        else Finding("overdue", Health.OK, "nothing is due since long")
+        Finding("overdue", Health.WRONG, f"{shown} overdue for more than five minutes", "grantflow sweep")
+        if late > kept
+        else Finding("overdue", Health.OK, "no sweep is late")
     ]
     found += [
         Finding(
             "sweep",
             Health.WRONG,
-            f"{held.app}: {held.due:,} held: {held.why}",
-            f"grantflow sweep --dry-run; then grantflow sweep --release {held.app} --reason TEXT",
+            f"{one.app}: {one.due:,} of {one.active:,} are held: {one.why}; grantflow sweep --dry-run shows them",
+            f"grantflow sweep --release {one.app} --reason TEXT",
         )
-        for held in await held_apps(core, brake, now)
+        for one in held
     ]
     return found

@@ -19,6 +19,7 @@ from grantflow._view import guidance, installed_version, view
 from grantflow.errors import (
     InvalidClient,
     InvalidGrant,
+    InvalidScope,
     ReauthorizationRequired,
     TransitionRefused,
     Unauthorized,
@@ -29,7 +30,8 @@ _ACCESS, _REFRESH = "access", "refresh"
 _MAX_TOKEN = 512
 
 
-def _checked_client(app: App, client: ClientCredentials) -> None:
+def checked_client(app: App, client: ClientCredentials) -> None:
+    """Raise InvalidClient where a client does not prove who it is."""
     if client.client_id != app.client_id:
         raise InvalidClient
     if app.public:
@@ -117,7 +119,7 @@ def _proved(
     if attempt is None or found.app is None or found.installation is None:
         raise InvalidGrant
     app = App.from_document(found.app.document)
-    _checked_client(app, client)
+    checked_client(app, client)
     if redirect_uri is not None and redirect_uri != attempt.redirect_uri:
         raise InvalidGrant
     if redirect_uri is None and len(app.redirect_uris) > 1:
@@ -148,7 +150,7 @@ def _ended(draft: Draft, event: str, client: ClientCredentials) -> Change:
     return draft.change
 
 
-async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> Tokens:
+async def renew(core: Core, refresh_token: str, client: ClientCredentials, scope: str | None = None) -> Tokens:
     """A new pair for a refresh token; the old one is spent. See Ledger.renew."""
     asleep = False
 
@@ -158,7 +160,7 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
         if credential is None or credential.kind != _REFRESH or found.app is None or found.tokens is None:
             raise InvalidGrant
         app = App.from_document(found.app.document)
-        _checked_client(app, client)
+        checked_client(app, client)
         if credential.client_id != client.client_id:
             raise InvalidGrant
         draft = core.draft(found)
@@ -174,6 +176,9 @@ async def renew(core: Core, refresh_token: str, client: ClientCredentials) -> To
             return Change()
         if row.suspended_by is not None or found.app.held_by is not None or not _parent_runs(found):
             raise InvalidGrant
+        if scope is not None and not scope_set(scope) <= scope_set(old.scopes):
+            msg = "a refresh cannot ask for more than was granted"
+            raise InvalidScope(msg)
         tokens, access, refresh = _new_tokens(app, old.scopes, old.family, old.issued_at, draft.now)
         row.generation += 1
         tokens.generation, tokens.installation_pk = row.generation, row.pk
@@ -251,7 +256,7 @@ async def revoke(core: Core, token: str, client: ClientCredentials) -> None:
         if found.credential is None or found.app is None or found.tokens is None:
             return Change()
         app = App.from_document(found.app.document)
-        _checked_client(app, client)
+        checked_client(app, client)
         if found.credential.family != found.tokens.family:
             return Change()
         draft = core.draft(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,8 +11,18 @@ from grantflow import _journey, _send
 from grantflow._app import App, AppKind
 from grantflow._clock import span, to_datetime
 from grantflow._core import Core
-from grantflow._filter import parse, quoted
-from grantflow._model import Attempt, Counts, Explanation, Guidance, Installation, Matches, Page, TransitionRecord
+from grantflow._filter import Typed, known_words, parse, quoted, terms_of, typed
+from grantflow._model import (
+    Account,
+    Attempt,
+    Counts,
+    Explanation,
+    Guidance,
+    Installation,
+    Matches,
+    Page,
+    TransitionRecord,
+)
 from grantflow._ports import Listed
 from grantflow._requests import checked_name
 from grantflow._rows import Load, Snapshot, damage
@@ -80,7 +90,15 @@ class Inspection:
             raise BadInput(msg, hint="name the account: account=…")
         return found[0].id
 
-    async def find(self, filter: str = "", *, after: str | None = None, limit: int = 100, back: bool = False) -> Page:  # noqa: A002 - the field's word
+    async def find(
+        self,
+        filter: str = "",  # noqa: A002 - the field's word
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        back: bool = False,
+        marked: Collection[str] | None = None,
+    ) -> Page:
         """Installations that match a filter, by keyset: no page number, no offset.
 
         Args:
@@ -88,6 +106,9 @@ class Inspection:
                 stored ones; rows come back in their effective state.
             after: `next_after` of the page before; with `back=True` the page before that cursor.
             limit: 1 to 1,000 rows.
+            marked: The ids that `is:marked` means; only a console has them.
+
+        A caller that is cancelled interrupts the search.
 
         Raises:
             FilterSyntaxError: the filter cannot be read; `caret` shows where.
@@ -97,18 +118,50 @@ class Inspection:
             msg = f"limit lies between 1 and {MAX_PAGE}"
             raise BadInput(msg)
         now = self._core.now()
-        query = parse(filter, now)
+        query = parse(filter, now, marked=marked)
         rows = await self._core.store.find(query, now, after=after, limit=limit + 1, back=back)
         more, rows = len(rows) > limit, (rows[1:] if back and len(rows) > limit else rows[:limit])
         items = tuple([await self._listed(row, now) for row in rows])
         places = tuple(query.cursor(row.installation) for row in rows)
         return Page(items, places[-1] if rows and (more or back) else None, places)
 
-    async def count(self, filter: str = "") -> Matches:  # noqa: A002 - the field's word
+    async def count(self, filter: str = "", *, marked: Collection[str] | None = None) -> Matches:  # noqa: A002 - the field's word
         """How many installations match, counted up to 10,001."""
         now = self._core.now()
-        found = await self._core.store.count(parse(filter, now), now, BOUND)
+        found = await self._core.store.count(parse(filter, now, marked=marked), now, BOUND)
         return Matches(min(found, BOUND), exact=found < BOUND)
+
+    def scans(self, filter: str) -> tuple[str, ...]:  # noqa: A002 - the field's word
+        """Fields of a filter that no index answers: finding the rows may read all of them. Reads nothing itself."""
+        return parse(filter, self._core.now(), marked=()).scans()
+
+    async def narrowing(
+        self,
+        filter: str,  # noqa: A002 - the field's word
+        *,
+        marked: Collection[str] | None = None,
+    ) -> tuple[tuple[str, Matches], ...]:
+        """Each term of a filter with what would match without it: where nothing matches, who removed it."""
+        terms = terms_of(filter)
+        rest = [" ".join((*terms[:at], *terms[at + 1 :])) for at in range(len(terms))]
+        return tuple([(term, await self.count(left, marked=marked)) for term, left in zip(terms, rest, strict=True)])
+
+    async def suggestions(self, filter: str, *, limit: int = 12) -> tuple[str, ...]:  # noqa: A002 - the field's word
+        """The filter with its last term completed, in every way the tables and a few looks into an index know."""
+        if (asked := typed(filter)) is None:
+            return ()
+        if (words := known_words(asked)) is None:
+            words = tuple(await self._values(asked, limit))
+        return tuple(text for text in asked.filled(words[:limit]) if text != filter)
+
+    async def _values(self, asked: Typed, limit: int) -> list[str]:
+        if asked.field != "scope":
+            return await self._core.store.values(str(asked.field), asked.word, limit)
+        word, found = asked.word.lstrip("?+"), set[str]()
+        for row in await self._core.store.apps():
+            with contextlib.suppress(ConfigurationError):  # one that cannot be read hides no other
+                found |= {name for version in App.from_document(row.document).versions for name in version.scopes}
+        return sorted(name for name in found if name.startswith(word))
 
     async def counts(self) -> Counts:
         """Installations per stored state, from maintained counters, and how many are overdue."""
@@ -160,6 +213,23 @@ class Inspection:
             with contextlib.suppress(ValueError, TypeError, AttributeError):  # one spoiled line hides no other
                 shown.append(_journey.attempt_view(row, app, installation))
         return tuple(shown)
+
+    async def attempt(self, attempt: str, *, actor: Actor) -> Attempt:
+        """One attempt of this person, over or not; without its secrets.
+
+        Raises NotFound, for another person's too.
+        """
+        found = await _journey.load_attempt(self._core, checked_name(attempt, "attempt"), actor)
+        app_row, row = _journey.own_attempt(found, actor)
+        installation = None if found.installation is None else found.installation.public_id
+        return _journey.attempt_view(row, App.from_document(app_row.document), installation)
+
+    async def accounts(self, actor: Actor) -> tuple[Account, ...]:
+        """This person's accounts in the role they act in, as the host's directory says now. Source: S-09, S-10.
+
+        Raises DirectoryUnavailable.
+        """
+        return tuple(await self._core.listing(actor))
 
     async def guidance(
         self,

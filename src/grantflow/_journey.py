@@ -189,6 +189,7 @@ def attempt_view(
         expires_at=to_datetime(row.expires_at),
         authorize_url=url if leaving is None else leaving.url,
         outcome=row.outcome,
+        step=Step(row.step).name.lower(),
         cookie_name="grantflow_attempt" if leaving is None else leaving.cookie_name,
         cookie_secure=row.redirect_uri.startswith("https:"),
         cookie=None if cookie is None else Secret(cookie),

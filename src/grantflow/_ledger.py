@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grantflow import _grants, _journey
+from grantflow._app import App
 from grantflow._core import Core
 from grantflow._model import Attempt, Authenticated, ClientCredentials, Tokens
 from grantflow.errors import BadInput, InvalidClient, NotFound
@@ -14,6 +15,33 @@ class Ledger:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+
+    async def _registered(self, client_id: str) -> App:
+        try:
+            return (await self._core.app(f"client:{client_id}"))[1]
+        except (NotFound, BadInput) as error:
+            msg = "no app has this client id"
+            raise InvalidClient(msg) from error
+
+    async def client(self, client_id: str) -> App:
+        """The app that calls itself so, to look at its redirect URIs before anything is begun. Source: S-20.
+
+        Raises InvalidClient; an app whose tokens come from a foreign server is no client of this ledger.
+        """
+        app = await self._registered(client_id)
+        if app.server is not None:
+            msg = "no app has this client id"
+            raise InvalidClient(msg)
+        return app
+
+    async def prove(self, client: ClientCredentials) -> App:
+        """The app whose client this is, proved by its secret where it has one (RFC 6749 §2.3).
+
+        Raises InvalidClient.
+        """
+        app = await self.client(client.client_id)
+        _grants.checked_client(app, client)
+        return app
 
     async def begin(
         self,
@@ -44,14 +72,10 @@ class Ledger:
             InvalidScope: a scope is not registered; may be redirected as `error=invalid_scope`.
             KeysMissing: a state was sent and the engine has no keys.
         """
-        try:
-            row, _ = await self._core.app(f"client:{client_id}")
-        except (NotFound, BadInput) as error:
-            msg = "no app has this client id"
-            raise InvalidClient(msg) from error
+        app = await self._registered(client_id)
         return await _journey.begin(
             self._core,
-            row.key,
+            app.key,
             actor,
             account=account,
             label=label,
@@ -83,16 +107,18 @@ class Ledger:
         """
         return await _grants.redeem(self._core, code, client, redirect_uri, code_verifier)
 
-    async def renew(self, refresh_token: str, *, client: ClientCredentials) -> Tokens:
+    async def renew(self, refresh_token: str, *, client: ClientCredentials, scope: str | None = None) -> Tokens:
         """A new pair for a refresh token, which is spent by this. Source: S-29, S-30; RFC 6749 §6.
 
-        A spent refresh token that comes again ends the grant (RFC 9700 §4.14.2).
+        A spent refresh token that comes again ends the grant (RFC 9700 §4.14.2). `scope` may repeat what was granted
+        or less; the new pair carries the whole grant, and says so.
 
         Raises:
             InvalidClient: the client did not prove who it is.
+            InvalidScope: `scope` asks for more than was granted; the token is not spent.
             InvalidGrant: the token is wrong, spent, expired or revoked; `guidance` says what a person can do.
         """
-        return await _grants.renew(self._core, refresh_token, client)
+        return await _grants.renew(self._core, refresh_token, client, scope)
 
     async def authenticate(self, access_token: str) -> Authenticated:
         """Whom an access token speaks for. Writes nothing. Source: S-18, S-28, S-31; RFC 6750.

@@ -92,6 +92,8 @@ class Installation:
     app_held: bool
     open_attempts: int
     quarantined: str | None = None
+    next_notice_at: datetime | None = None
+    """When its people are warned or reminded next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class Attempt:
     authorize_url: str = field(repr=False)
     """Where the person goes; in client mode it carries `state`, so it is not printed."""
     outcome: str | None = None
+    step: str = "window"
+    """How far it came: `window`, `account`, `consented`."""
     cookie: Secret | None = field(default=None, repr=False)
     """Binds the browser that starts to the one that comes back; None where the host passed its own `binding=`."""
     cookie_name: str = "grantflow_attempt"

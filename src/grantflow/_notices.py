@@ -68,6 +68,7 @@ class Courier:
         self._again = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._rounds())
+            self._task.add_done_callback(_looked_at)
         return self._task
 
     async def deliver(self) -> int:
@@ -83,6 +84,7 @@ class Courier:
                 await self._arm()
             except GrantflowError as error:
                 _log.warning("delivering notices stopped: %s", error)
+                raise
         return done
 
     async def _arm(self) -> None:
@@ -148,3 +150,9 @@ class Courier:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _looked_at(task: asyncio.Task[int]) -> None:
+    """What went wrong was logged; whoever waits for the task hears of it, and nobody has to."""
+    if not task.cancelled():
+        task.exception()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from grantflow import _journey, _rotation, _tokens
-from grantflow._app import App
+from grantflow import _journey, _overview, _rotation, _tokens
+from grantflow._bulk import Bulk
 from grantflow._calendar import Calendar
 from grantflow._clock import to_datetime
-from grantflow._core import Core, facts_for
+from grantflow._core import Core
 from grantflow._doctor import Finding, diagnose
-from grantflow._held import Incident, NoticeName
+from grantflow._filter import AUDIT, parse
+from grantflow._held import Incident
 from grantflow._incidents import close_incident, incident_view
-from grantflow._model import OperatorAction, Plan, PlannedMove, Prompt, Returned
+from grantflow._model import OperatorAction, Plan, PlannedMove, Returned
+from grantflow._overview import AppOverview, Recent
 from grantflow._ports import Work
 from grantflow._renewal import Renewals
 from grantflow._repair import repair
@@ -21,10 +24,11 @@ from grantflow._requests import checked_name
 from grantflow._rotation import KeyCheck, Rotation
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._sweep import Brake, Progress
-from grantflow._transition import Draft
-from grantflow._view import guidance, installed_version, view
-from grantflow.errors import BadInput, NotFound, PlanOutdated, TransitionRefused
-from grantflow_machines import Actor, Effect
+from grantflow._verbs import effects_of, force, irreversible, remind
+from grantflow.errors import BadInput, NotFound, PlanOutdated
+from grantflow_machines import Actor
+
+_MAX_LOOK_BACK, _MAX_GROUPS = 100_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Probe:
     state: str
 
 
-class Ops(Calendar):
+class Ops(Calendar, Bulk):
     """Operators' verbs; reached as `engine.ops`."""
 
     def __init__(self, core: Core, brake: Brake, renewals: Renewals) -> None:
@@ -85,8 +89,8 @@ class Ops(Calendar):
         row = found.installation
         assert row is not None
         version, source = draft.change.expected_version or 0, draft.state
-        _force(draft, to, actor, reason, quiet=False)
-        return PlannedMove(row.public_id, version, source, to, _effects(draft), _irreversible(draft))
+        force(draft, to, actor, reason, quiet=False)
+        return PlannedMove(row.public_id, version, source, to, effects_of(draft), irreversible(draft))
 
     async def apply(self, plan: Plan) -> tuple[str, ...]:
         """Carry a plan out; returns the ids that moved. The only way to run one.
@@ -117,7 +121,7 @@ class Ops(Calendar):
             if draft.definition.fingerprint != plan.fingerprint:
                 msg = "the machine changed since the plan was made"
                 raise PlanOutdated(msg)
-            _force(draft, move.target, plan.actor, plan.reason, quiet=plan.without_side_effects)
+            force(draft, move.target, plan.actor, plan.reason, quiet=plan.without_side_effects)
             draft.change.action = self._row(
                 plan.actor,
                 plan.verb,
@@ -165,19 +169,9 @@ class Ops(Calendar):
         """
 
         def work(found: Snapshot) -> Change:
-            draft = self._core.draft(found)
-            assert found.app is not None
-            app, definition = App.from_document(found.app.document), draft.definition
-            running, seen = (
-                installed_version(app, found.parent),
-                view(found, definition, self._core.settings, draft.now),
-            )
-            told = guidance(app, running, definition, seen, actor, account=None, is_account_admin=False)
-            if told.prompt is Prompt.NONE:
-                msg = f"nobody has to act: the installation is {seen.state}"
-                raise TransitionRefused(msg)
-            draft.notify(NoticeName.INSTALLATION_REMINDED.value, "remind", guidance=told.as_dict())
-            draft.change.action = self._row(actor, "remind", installation, reason, seen.version, "applied", "")
+            draft = remind(self._core, found, actor)
+            seen = draft.change.expected_version
+            draft.change.action = self._row(actor, "remind", installation, reason, seen, "applied", "")
             return draft.change
 
         async with self._operating(actor, "remind", installation, reason):
@@ -235,9 +229,19 @@ class Ops(Calendar):
         """What is wrong and what mends it; `thorough` reads the whole database. Writes nothing."""
         return await diagnose(self._core, self._brake, thorough=thorough)
 
-    async def actions(self, *, limit: int = 100, before: int | None = None) -> Sequence[tuple[int, OperatorAction]]:
-        """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on."""
-        rows = await self._core.store.actions(limit, before)
+    async def actions(
+        self,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+        filter: str = "",  # noqa: A002 - the field's word
+    ) -> Sequence[tuple[int, OperatorAction]]:
+        """What operators did, tried and previewed, newest first; pass the last key as `before=` to go on.
+
+        `filter` is in the language of `Engine.find`, with the fields of `help_rows("audit")`.
+        """
+        query = parse(filter, self._core.now(), AUDIT)
+        rows = await self._core.store.actions(limit, before, query)
         return [
             (
                 key,
@@ -255,6 +259,22 @@ class Ops(Calendar):
             )
             for key, row in rows
         ]
+
+    async def recent_changes(
+        self, *, look_back: int = 5_000, limit: int = 12, within: timedelta = timedelta(days=1)
+    ) -> Recent:
+        """What the last `look_back` transitions led to, by app, state and reason: the largest groups first.
+
+        Each group counts installations that came `within` that time and are still there; its filter shows them.
+        """
+        if not (1 <= look_back <= _MAX_LOOK_BACK and 1 <= limit <= _MAX_GROUPS):
+            msg = f"look_back lies between 1 and {_MAX_LOOK_BACK:,}, limit between 1 and {_MAX_GROUPS:,}"
+            raise BadInput(msg)
+        return await _overview.recent(self._core, look_back, limit, within)
+
+    async def app_overview(self) -> tuple[AppOverview, ...]:
+        """How every app stands, from counters and one range of an index."""
+        return await _overview.apps(self._core)
 
     async def check_database(self) -> DatabaseCheck:
         """Look for damage; reads the whole database and writes nothing."""
@@ -285,35 +305,3 @@ class Ops(Calendar):
     async def verify_keys(self) -> KeyCheck:
         """Open every stored secret and say which do not open; writes nothing."""
         return await _rotation.verify(self._core)
-
-
-def _force(draft: Draft, to: str, actor: Actor, reason: str, *, quiet: bool) -> None:
-    event = draft.definition.event_with(Effect.FORCED)
-    if not isinstance(to, str) or to not in draft.definition.states:
-        msg = f"no state is called {str(to)!r:.80}"
-        raise BadInput(msg, hint="states: " + ", ".join(draft.definition.states))
-    reachable = draft.definition.targets(event, draft.state)
-    if to not in reachable:
-        shown = ", ".join(reachable) or "nothing"
-        msg = f"from {draft.state} an operator can force {shown}; a step only a person can take is not forced"
-        raise TransitionRefused(msg, hint="send the person the authorization link instead")
-    draft.apply(event, facts_for(draft, actor, (), target=to, reason=reason), reason=reason, quiet=quiet)
-
-
-def _effects(draft: Draft) -> tuple[str, ...]:
-    change, told = draft.change, []
-    if change.changed_attempts:
-        told.append(f"closes {len(change.changed_attempts)} open attempt(s)")
-    if change.wipe_tokens:
-        told.append("wipes the stored credentials")
-    if change.void_consents:
-        told.append("voids earlier consents")
-    told.extend(f"sends the notice {notice.name}" for notice in change.notices)
-    if draft.row is not None:
-        told.append("has nothing due after it" if draft.row.due_at is None else "stays on the clock")
-    return tuple(told)
-
-
-def _irreversible(draft: Draft) -> bool:
-    final = draft.definition.states[draft.state].final
-    return final or (draft.change.wipe_tokens and draft.change.tokens is None)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from grantflow._filter import Query
+from grantflow._job_rows import JobItemRow, JobRow
 from grantflow._rows import (
     ActionRow,
     AppRow,
@@ -77,6 +78,30 @@ class Listed:
     app: AppRow
     parent: ParentRow | None
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Installations of one app that came into the state they are in, lately."""
+
+    app: str
+    target: str
+    reason: str | None
+    run: str | None
+    """The sweep that did all of it."""
+    count: int
+    first: Instant
+    last: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one sweep wrote, lately."""
+
+    run: str
+    count: int
+    first: Instant
+    last: Instant
 
 
 @dataclass(slots=True)
@@ -256,8 +281,8 @@ class Store(Protocol):
         """Delete and wipe what is older than was asked to keep, at most `limit` rows of each kind."""
         ...
 
-    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
-        """Add (app pk, state, difference) to the maintained counters."""
+    async def correct_counts(self) -> int:
+        """Recount, and correct the counters that are wrong, each once however many do it at a time; how many."""
         ...
 
     async def load(self, load: Load) -> Snapshot:
@@ -292,8 +317,8 @@ class Store(Protocol):
         """Rows whose due time has passed, from the due index alone, counted no further than `bound`."""
         ...
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
-        """(pk, app pk) of rows due at `now`, earliest first, but for those of some apps."""
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
+        """Keys of the `limit` rows that have been due longest at `now`, but for those of some apps; ascending."""
         ...
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
@@ -312,6 +337,10 @@ class Store(Protocol):
         """Notices to deliver now, oldest first; those of an installation in their order."""
         ...
 
+    async def waiting_notices(self, limit: int) -> list[Pending]:
+        """Notices that nobody took yet, oldest first, those that wait for another try among them."""
+        ...
+
     async def dead_notices(self, limit: int) -> list[Pending]:
         """Notices that were given up, newest first."""
         ...
@@ -320,8 +349,11 @@ class Store(Protocol):
         """The earliest instant a failed delivery waits for."""
         ...
 
-    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
-        """Installation ids whose people are to be told something now, earliest first; not those that are due."""
+    async def warnings_due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[str, int]]:
+        """(id, app pk) of installations whose people are to be told something now, earliest first.
+
+        Not those that are due themselves, held by the brake, or of the apps to leave out.
+        """
         ...
 
     async def next_warning(self, after: Instant) -> Instant | None:
@@ -334,10 +366,6 @@ class Store(Protocol):
 
     async def beats(self) -> list[BeatRow]:
         """Processes that said they are at work, the latest word first."""
-        ...
-
-    async def count_differences(self) -> list[tuple[int, str, int]]:
-        """(app pk, state, real minus counted) where the counters are wrong; reads every installation once."""
         ...
 
     async def broken_promises(self, rules: Rules, limit: int) -> list[str]:
@@ -388,12 +416,38 @@ class Store(Protocol):
         """(app key, incident), newest first; open ones alone unless `closed`."""
         ...
 
-    async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:
-        """Operator actions, newest first, below a key."""
+    async def actions(
+        self, limit: int, before: int | None, query: Query | None = None
+    ) -> list[tuple[int, ActionRow]]:
+        """Operator actions that match, newest first, below a key."""
+        ...
+
+    async def recent(self, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
+        """What the last `look_back` transitions led to since then, the largest groups first; the latest sweeps."""
+        ...
+
+    async def values(self, field: str, prefix: str, limit: int) -> list[str]:
+        """Values of a field of the filter that begin with a prefix, in order; from an index, no row is counted."""
         ...
 
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """Attempts of one installation, newest first."""
+        ...
+
+    async def snapshots(self, pks: Sequence[int]) -> list[Snapshot | None]:
+        """What is stored of many rows, in their order; None for one that is gone or cannot be put together."""
+        ...
+
+    async def jobs(self, limit: int, before: str | None) -> list[JobRow]:
+        """Bulk jobs, newest first, made before the one with this public id."""
+        ...
+
+    async def jobs_to_take(self, now: Instant) -> list[str]:
+        """Public ids of jobs that nobody is at, oldest first: runnable ones, and ones never written to their end."""
+        ...
+
+    async def job_items(self, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
+        """Rows of a job, by ordinal, strictly after one; with one outcome alone, or all."""
         ...
 
     async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:

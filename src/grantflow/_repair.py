@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grantflow._core import Core
 from grantflow._rows import ActionRow, Change, Load, Snapshot, TransitionRow, damage, mended
 from grantflow._transition import Draft
@@ -15,15 +17,16 @@ async def repair(core: Core, installation: str, action: ActionRow) -> str:
         msg = "there is no such installation"
         raise NotFound(msg)
     trail = await core.store.history(seen.installation.pk, 1, None)
-    if not trail:
-        msg = "the row has no history: nothing says what it should be"
-        raise TransitionRefused(msg)
-    change = await core.transact(Load(installation=installation), lambda found: _mend(core, found, trail[0], action))
+    change = await core.transact(Load(installation=installation), lambda found: mending(core, found, trail, action))
     return str(change.result)
 
 
-def _mend(core: Core, found: Snapshot, last: TransitionRow, action: ActionRow) -> Change:
-    row, app = found.installation, found.app
+def mending(core: Core, found: Snapshot, trail: Sequence[TransitionRow], action: ActionRow) -> Change:
+    """One row back in the state its newest transition names; `action` is written with it, and told what was done."""
+    if not trail:
+        msg = "the row has no history: nothing says what it should be"
+        raise TransitionRefused(msg)
+    last, row, app = trail[0], found.installation, found.app
     if row is None or app is None:
         raise Conflict
     definition = core.definition(app.kind)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from grantflow._job_rows import JobItemRow, JobRow
 from grantflow.errors import BadInput
 from grantflow_machines import Actor, ActorKind, Instant, Step
 
@@ -353,10 +354,14 @@ class Load:
     """The attempt of a callback."""
     foreign: bool = False
     """Read the app's open incident too."""
+    job: str | None = None
+    """Read this bulk job too, and with `ordinal` that row of it."""
+    ordinal: int | None = None
 
     def __post_init__(self) -> None:
         """Raise BadInput for a name that no database can look for."""
-        named = (self.installation, *(self.natural or ()), self.attempt, self.app, self.account, self.idempotency_key)
+        named = (self.installation, *(self.natural or ()), self.attempt, self.app, self.account)
+        named += (self.idempotency_key, self.job)
         for name in named:
             if name is not None and not storable(name):
                 msg = "a name is not valid text"
@@ -379,6 +384,8 @@ class Snapshot:
     approved: frozenset[str] = frozenset()
     incident: IncidentRow | None = None
     """The app's open incident, where `Load.foreign` asked for it."""
+    job: JobRow | None = None
+    item: JobItemRow | None = None
     replayed_version: int | None = None
     """Version that the same idempotency key has already written."""
     quarantined: str | None = None
@@ -416,6 +423,12 @@ class Change:
     revocations: list[RevocationRow] = field(default_factory=list)
     incident: IncidentRow | None = None
     """A new one, or one that changed."""
+    job: JobRow | None = None
+    """The same; a changed one is compared and swapped by its revision."""
+    new_items: list[JobItemRow] = field(default_factory=list)
+    """Rows of `job`, written with it."""
+    item: JobItemRow | None = None
+    """The outcome of a row that had none."""
     app: AppRow | None = None
     parent: ParentRow | None = None
     action: ActionRow | None = None

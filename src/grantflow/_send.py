@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from grantflow._app import scope_set
 from grantflow._core import Core, facts_for
 from grantflow._decide import Refused, decide
-from grantflow._model import Account, Explanation
+from grantflow._model import Account, Explanation, Obstacle
 from grantflow._requests import checked_name
 from grantflow._rows import AttemptRow, Change, Load, Snapshot
-from grantflow._transition import Draft, explanation
+from grantflow._transition import Draft, explanation, refusal
 from grantflow.errors import BadInput, EngineOnly, TransitionRefused
-from grantflow_machines import Actor, Effect, Facts, Origin
+from grantflow_machines import Actor, ActorKind, Effect, EventRule, Facts, Origin
 
-_ABOUT_ATTEMPT = frozenset(
-    {Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT, Effect.CLOSE_ATTEMPT, Effect.REPLACE_TOKENS}
-)
+ABOUT_ATTEMPT = frozenset({Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT, Effect.CLOSE_ATTEMPT, Effect.REPLACE_TOKENS})
 THROUGH_THE_WINDOW = frozenset({Effect.OPEN_ATTEMPT, Effect.CHOOSE_ACCOUNT, Effect.RECORD_CONSENT})
 _PAYLOAD = {"attempt", "account", "scopes", "veto"}
 
@@ -52,7 +50,7 @@ def facts_of(draft: Draft, asked: Asked) -> tuple[Facts, AttemptRow | None]:
     """The facts of an event that comes from outside, and the attempt it speaks about."""
     rule = draft.definition.events.get(asked.event)
     attempt = None
-    if rule is not None and rule.effects & _ABOUT_ATTEMPT:
+    if rule is not None and rule.effects & ABOUT_ATTEMPT:
         attempt = _attempt_for(draft, asked)
     scopes = asked.payload.get("scopes")
     requested = scope_set(attempt.requested) if attempt is not None else frozenset()
@@ -91,8 +89,18 @@ def explain(draft: Draft, asked: Asked) -> Explanation:
     rule = draft.definition.events.get(asked.event)
     if rule is not None and rule.origin is Origin.ENGINE:
         return explanation(asked.event, Refused("only the engine brings this event"))
+    if rule is not None and _needs_a_reason(rule, asked.actor):
+        return explanation(asked.event, _BY_OPS)
     facts, _ = facts_of(draft, asked)
     return explanation(asked.event, decide(draft.definition, draft.state, asked.event, facts))
+
+
+_WHY = "an operator closes somebody's attempt with a reason, by engine.ops.cancel_attempt"
+_BY_OPS = Refused(_WHY, (Obstacle("by_ops", _WHY, is_role=True),))
+
+
+def _needs_a_reason(rule: EventRule, actor: Actor) -> bool:
+    return actor.kind is ActorKind.OPERATOR and Effect.CLOSE_ATTEMPT in rule.effects
 
 
 async def send(core: Core, load: Load, asked: Asked) -> Change:
@@ -106,6 +114,8 @@ async def send(core: Core, load: Load, asked: Asked) -> Change:
         if rule is not None and rule.origin is Origin.ENGINE:
             msg = f"{asked.event} is brought by the engine alone"
             raise EngineOnly(msg, hint="force is reached through engine.ops.preview_force")
+        if rule is not None and _needs_a_reason(rule, asked.actor):
+            raise refusal(asked.event, draft.state, _BY_OPS)
         facts, attempt = facts_of(draft, asked)
         if rule is not None and rule.effects & THROUGH_THE_WINDOW:
             verdict = decide(draft.definition, draft.state, asked.event, facts)

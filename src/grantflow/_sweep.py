@@ -20,7 +20,8 @@ from grantflow._transition import SUPERSEDED
 from grantflow.errors import TransitionRefused
 from grantflow_machines import Instant, TimerKind
 
-_READ = 20_000
+_READ = 1_000_000
+"""Keys that are read at once, eight bytes each; the more, the fewer pages are written twice."""
 _CHUNK = 2_000
 
 
@@ -61,8 +62,8 @@ async def held_apps(core: Core, brake: Brake, now: Instant) -> tuple[Held, ...]:
 
     What one process holds, all of them hold, also after a restart, while the flood lasts and nobody releases it.
     """
-    due = await core.store.due_by_app(now)
-    if not due:
+    due = [entry for entry in await core.store.due_by_app(now) if entry[2] > core.settings.brake_count]
+    if not due:  # as nearly always; an expiry on time waits for nothing else
         return ()
     controls = await core.store.controls()
     released, known = apps_in(controls, "released"), apps_in(controls, "held")
@@ -100,20 +101,24 @@ def _live(core: Core, counts: list[tuple[str, str, int]], kinds: dict[str, str])
 
 
 async def _remember(core: Core, held: tuple[Held, ...], now: Instant) -> None:
-    """Write down what is held now, and forget what is not any more."""
+    """Write down what is held now, for every process."""
     known = apps_in(await core.store.controls(), "held")
     new = [ControlRow(held_control(one.app), now, BRAKE, one.why) for one in held if one.app not in known]
-    over = [held_control(app) for app in known if app not in {one.app for one in held}]
-    if new or over:
-        await core.transact(Load(), lambda _: Change(set_controls=new, drop_controls=over))
+    if new:
+        await core.transact(Load(), lambda _: Change(set_controls=new))
 
 
-async def _use_up(core: Core, now: Instant) -> None:
-    """A release is good until the rows it was for are through."""
-    released = apps_in(await core.store.controls(), "released")
+async def _let_go(core: Core, held: tuple[Held, ...], now: Instant) -> None:
+    """Forget holds that are over, and releases whose rows are through."""
+    controls = await core.store.controls()
+    known, released = apps_in(controls, "held"), apps_in(controls, "released")
+    mine, meanwhile = {one.app for one in held}, core.now()
+    gone = [app for app, row in known.items() if app not in mine and not now < row.at <= meanwhile]
+    over = [held_control(app) for app in gone]  # but for what another process has begun to hold since we looked
     if released:
         still = {key for _, key, count in await core.store.due_by_app(now) if count}
-        over = [released_control(app) for app in released if app not in still]
+        over += [released_control(app) for app in released if app not in still]
+    if over:
         await core.transact(Load(), lambda _: Change(drop_controls=over))
 
 
@@ -130,28 +135,31 @@ async def sweep(
     brake.look(core, now)
     run_id = new_id(now)
     held = await held_apps(core, brake, now)
-    await _remember(core, held, now)
-    aside = {name: pk for pk, name, _ in await core.store.due_by_app(now)} if held else {}
-    waiting = {aside[entry.app] for entry in held if entry.app in aside}
+    waiting: set[int] = set()
+    if held:
+        await _remember(core, held, now)
+        aside = {name: pk for pk, name, _ in await core.store.due_by_app(now)}
+        waiting = {aside[entry.app] for entry in held if entry.app in aside}
     total = _Total()
-    total.attempts += await core.store.close_lapsed_attempts(now, _lapsed_outcome(core))
     left = limit
     stopped = stop if stop is not None else _never
     while (left is None or left > 0) and not stopped():
-        asked = _READ if left is None else min(_READ, left)
+        asked = (_READ if left is None else min(_READ, left)) + len(total.stuck)
         due = await core.store.due(now, asked, waiting)
-        pks = sorted(pk for pk, _ in due if pk not in total.stuck)
+        pks = [pk for pk in due if pk not in total.stuck] if total.stuck else due
         if not pks:
             break
+        skipped = total.skipped
         for start in range(0, len(pks), _CHUNK):
-            await _chunk(core, pks[start : start + _CHUNK], now, run_id, total, stopped)
+            await _chunk(core, list(pks[start : start + _CHUNK]), now, run_id, total, stopped)
             if progress is not None:
                 progress(total.seen, len(pks))
         if left is not None:
-            left -= len(pks)
+            left -= len(pks) - (total.skipped - skipped)
         if len(due) < asked:
             break
-    await _use_up(core, now)
+    total.attempts += await core.store.close_lapsed_attempts(now, _lapsed_outcome(core))
+    await _let_go(core, held, now)
     if not held:
         brake.stepped = False
         brake.forecast_until = now + 2 * span(core.settings.brake_step)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from grantflow import _sweep, _upkeep, _warnings
+from grantflow._bulk_model import JobsReport
 from grantflow._client import ClientMode
 from grantflow._clock import maybe_datetime
 from grantflow._ids import new_id
+from grantflow._job_runner import run_jobs
 from grantflow._model import SweepReport
 from grantflow._notices import Courier
 from grantflow._ports import Forgotten
 from grantflow._rows import BeatRow
 from grantflow._sweep import Brake
 from grantflow_machines import Instant
+
+_log = logging.getLogger("grantflow")
 
 
 class Timekeeping(ClientMode):
@@ -45,6 +50,26 @@ class Timekeeping(ClientMode):
         report = await _sweep.sweep(self._core, self._brake, limit=limit, progress=progress, stop=stop)
         self._earliest = None
         return report
+
+    async def run_jobs(
+        self,
+        *,
+        job: str | None = None,
+        budget: timedelta | None = None,
+        progress: _sweep.Progress | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> JobsReport:
+        """Run the bulk jobs that wait, oldest first, or `job` alone; any process may, one at a time per job.
+
+        A row and its outcome are one transaction. A process that falls silent loses its lease after
+        `Settings.job_lease`, and the next call anywhere goes on where it stood.
+
+        Args:
+            budget: Stop after about so long; what is left waits for the next call.
+            progress: Called with (rows done, rows in all) of the job at hand.
+            stop: Asked between batches.
+        """
+        return await run_jobs(self._core, self._renewals, only=job, budget=budget, progress=progress, stop=stop)
 
     def now(self) -> datetime:
         """The time of the engine's clock."""
@@ -81,8 +106,18 @@ class Timekeeping(ClientMode):
         return await self._courier.deliver()
 
     async def forget(self) -> Forgotten:
-        """Let go of what is kept no longer: sealed tokens of dead grants, delivered notices, old attempts."""
-        return await _upkeep.forget(self._core)
+        """Let go of what is kept no longer: sealed tokens of dead grants, delivered notices, old attempts.
+
+        Nothing goes after a step of the clock until a sweep believed it, nor while the brake holds an app.
+        """
+        return await _upkeep.forget(self._core, self._brake)
+
+    async def recount(self) -> int:
+        """Correct the maintained counters where a recount differs; returns how many did: a defect, or damage."""
+        wrong = await self._core.store.correct_counts()
+        if wrong:
+            _log.warning("%d counter(s) were wrong and are right again", wrong)
+        return wrong
 
     async def beat(self, kind: str, note: str = "") -> None:
         """Say that this process is at work, for consoles and `ops.diagnose`; call it every few seconds."""

@@ -16,7 +16,7 @@ from grantflow._foreign import opened
 from grantflow._held import AccessToken, NoticeName, Reported, TokenHealth
 from grantflow._model import Guidance
 from grantflow._renewal import Ask, Ended, Ending, Renewals
-from grantflow._rows import Change, Load, Snapshot, TokenRow
+from grantflow._rows import AppRow, Change, Load, Snapshot, TokenRow
 from grantflow._transition import CLOCK_ACTOR
 from grantflow._view import guidance, installed_version, view
 from grantflow.errors import (
@@ -233,15 +233,20 @@ async def renew_due(core: Core, renewals: Renewals, limit: int) -> RenewalReport
     )
 
 
+def check_foreign(app: AppRow) -> None:
+    """Raise NotHeldHere for an app whose grants no foreign server knows."""
+    if App.from_document(app.document).server is None:
+        msg = "only grants of foreign servers can be probed"
+        raise NotHeldHere(msg, hint="in host mode the ledger itself knows: engine.get tells")
+
+
 async def probe(core: Core, renewals: Renewals, installation: str, actor: Actor) -> Ending:
     """Ask the server whether a grant lives, through a hold, a wait or death. See Ops.probe."""
     found = await core.store.load(Load(installation=installation))
     if found.app is None or found.installation is None:
         msg = "there is no such installation"
         raise NotFound(msg)
-    if App.from_document(found.app.document).server is None:
-        msg = "only grants of foreign servers can be probed"
-        raise NotHeldHere(msg, hint="in host mode the ledger itself knows: engine.get tells")
+    check_foreign(found.app)
     return await renewals.renew(installation, Ask(probe=True, actor=actor))
 
 

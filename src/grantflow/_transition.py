@@ -57,7 +57,7 @@ class Issue:
 class Draft:
     """One transaction in the making: a snapshot that moves, and the change it leaves behind."""
 
-    __slots__ = ("actor_name", "at", "change", "definition", "now", "row", "run_id", "settings", "snapshot")
+    __slots__ = ("actor_name", "at", "cause", "change", "definition", "now", "row", "run_id", "settings", "snapshot")
 
     def __init__(
         self,
@@ -78,6 +78,8 @@ class Draft:
         """What is judged by: the clock, also after it stepped back."""
         self.at = now
         """What is recorded: never before what the row has seen."""
+        self.cause: tuple[Instant | None, Instant | None] = (None, None)
+        """What warnings and reminders were planned by: the row's deadline and its end."""
         if snapshot.installation is not None:
             self._take(snapshot.installation)
 
@@ -87,6 +89,7 @@ class Draft:
             raise Quarantined(self.snapshot.quarantined or msg)
         self.row = row
         self.at = max(self.at, row.updated_at)
+        self.cause = row.deadline_at, row.ended_at
         self.change.installation = row
         self.change.expected_version = row.version
         self.change.before = row.state
@@ -213,10 +216,16 @@ class Draft:
             instants.extend(attempt.expires_at for attempt in self.open_attempts())
         return min(instants) if instants else None
 
-    def rearm(self) -> None:
-        """Set the clocks of the row: when to look at it again, and whom to tell before and after."""
-        row = self._row
-        row.due_at, row.notice_due_at = self.due(), self.next_notice()
+    def rearm(self, *, told: bool = False) -> None:
+        """Set the clocks of the row: when to look at it again, and whom to tell before and after.
+
+        What is due to be told and not `told` yet stays due while its cause is the same, whatever else happens.
+        """
+        row, planned = self._row, self.next_notice()
+        waits = row.notice_due_at is not None and row.notice_due_at <= self.now
+        if told or not waits or self.cause != (row.deadline_at, row.ended_at):
+            row.notice_due_at = planned
+        row.due_at = self.due()
 
     def next_notice(self) -> Instant | None:
         """The next warning of a live grant's end, or the next reminder of a dead one; None when nothing is left."""

@@ -5,37 +5,36 @@ from __future__ import annotations
 from datetime import timedelta
 
 from grantflow._clock import span
+from grantflow._controls import apps_in
 from grantflow._core import Core
 from grantflow._ports import Forgotten, Retention, Rules
+from grantflow._sweep import Brake
 from grantflow_machines import Grant
 
 _ROUND = 200
 """Rows of each kind in one transaction, so that nobody waits long."""
-_SILENT = timedelta(days=1)
+SILENT_AFTER = timedelta(minutes=1)
+"""A process at work says so every few seconds; one that said nothing for so long hangs or is gone."""
+FORGOTTEN_AFTER = timedelta(days=1)
 """After which a process that said nothing is forgotten."""
 
 
-async def forget(core: Core) -> Forgotten:
-    """Let go of what is kept no longer, in small rounds. See Engine.forget."""
+async def forget(core: Core, brake: Brake) -> Forgotten:
+    """Let go of what is kept no longer, in small rounds; nothing while the clock is in doubt. See Engine.forget."""
     settings, now = core.settings, core.now()
+    brake.look(core, now)
+    if brake.stepped or apps_in(await core.store.controls(), "held"):
+        return Forgotten()
     before = Retention(
         tokens=now - span(settings.keep_dead_tokens),
         delivered=now - span(settings.keep_delivered),
         attempts=now - span(settings.keep_attempts),
-        beats=now - span(_SILENT),
+        beats=now - span(FORGOTTEN_AFTER),
     )
     total = Forgotten()
     while gone := await core.store.forget(before, _ROUND):
         total += gone
     return total
-
-
-async def reconcile_counts(core: Core) -> int:
-    """Correct the maintained counters where they differ from a recount; returns how many did."""
-    differences = await core.store.count_differences()
-    if differences:
-        await core.store.add_to_counts(differences)
-    return len(differences)
 
 
 async def broken_promises(core: Core, limit: int) -> list[str]:

@@ -154,6 +154,7 @@ def _build(
         app_held=app_row.held_by is not None,
         open_attempts=listed.attempts,
         quarantined=aside,
+        next_notice_at=maybe_datetime(row.notice_due_at),
     )
 
 

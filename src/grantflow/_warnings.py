@@ -14,7 +14,7 @@ from grantflow._held import NoticeName
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._transition import CLOCK_ACTOR, Draft
 from grantflow._view import guidance, installed_version, view
-from grantflow.errors import DatabaseError, GrantflowError
+from grantflow.errors import ConfigurationError, DatabaseError, GrantflowError
 from grantflow_machines import Grant
 
 _AT_ONCE = 64
@@ -23,18 +23,21 @@ _AT_ONCE = 64
 
 async def warn_due(core: Core, limit: int) -> int:
     """Queue the notices that are due; returns how many. See Engine.warn_due."""
-    told = 0
-    while limit > 0:
-        names = await core.store.warnings_due(core.now(), min(limit, _AT_ONCE))
-        done = await asyncio.gather(*(_one(core, name) for name in names))
-        told += sum(done)
-        limit -= len(names)
-        if len(names) < _AT_ONCE or not any(done):
+    told, unreadable = 0, set[int]()
+    while told < limit:
+        asked, known = min(limit - told, _AT_ONCE), len(unreadable)
+        due = await core.store.warnings_due(core.now(), asked, unreadable)
+        done = await asyncio.gather(*(_one(core, name, app_pk, unreadable) for name, app_pk in due))
+        told += done.count(True)
+        stuck = all(ending is None for ending in done) and len(unreadable) == known
+        if len(due) < asked or stuck:
             break
     return told
 
 
-async def _one(core: Core, installation: str) -> bool:
+async def _one(core: Core, installation: str, app_pk: int, unreadable: set[int]) -> bool | None:
+    """Whether somebody was told; None where the row has to wait."""
+
     def work(found: Snapshot) -> Change:
         draft = core.draft(found, settle=False)
         row = draft.row
@@ -45,7 +48,7 @@ async def _one(core: Core, installation: str) -> bool:
             return draft.change  # the sweep's, and behind its brake
         if found.parent is not None and found.parent.removed_at is None:
             _tell(core, draft)
-        draft.rearm()
+        draft.rearm(told=True)
         draft.change.touched = True
         return draft.change
 
@@ -53,9 +56,12 @@ async def _one(core: Core, installation: str) -> bool:
         change = await core.transact(Load(installation=installation), work)
     except DatabaseError:
         raise
+    except ConfigurationError:  # the app's own row: whoever mends it is warned then, and nobody else waits for it
+        unreadable.add(app_pk)
+        return None
     except GrantflowError:
-        return False
-    return change.touched
+        return None
+    return bool(change.notices)
 
 
 def _tell(core: Core, draft: Draft) -> None:

@@ -26,6 +26,7 @@ TEXTUAL = "textual lives in the console"
 APSCHEDULER = "apscheduler lives in the scheduler"
 STATEMACHINE = "statemachine lives in the machines and the compiler"
 DATABASE = "The database libraries live in the store"
+STARLETTE = "starlette and jinja2 live in the hosting pages"
 TYPER = "typer lives in the command line and the apps' own commands"
 
 HOMELESS = "grantflow._odds_and_ends"
@@ -39,6 +40,8 @@ BREACHES = [
     (DOOR, "grantflow_tui._gateway", "grantflow._model"),
     (DOOR, "grantflow_scheduler._jobs", "grantflow._sweep"),
     (DOOR, "grantflow.cli", "grantflow._engine"),
+    (DOOR, "grantflow.hosting", "grantflow._engine"),
+    (DOOR, "grantflow.hosting._site", "grantflow._store"),
     (UP, "grantflow._model", "grantflow_tui"),
     (UP, "grantflow._engine", "grantflow_scheduler"),
     (MACHINES, "grantflow_machines._guards", "grantflow.errors"),
@@ -63,6 +66,8 @@ BREACHES = [
     (DATABASE, "grantflow._engine", "sqlalchemy"),
     (DATABASE, "grantflow_tui._gateway", "aiosqlite"),
     (DATABASE, "grantflow._ports", "sqlmodel"),
+    (STARLETTE, "grantflow._engine", "starlette"),
+    (STARLETTE, "grantflow_tui", "jinja2"),
     (TYPER, "grantflow._ops", "typer"),
 ]
 

@@ -153,13 +153,18 @@ def test_the_programs_get_what_was_asked(grantflow: Command, fleet: Fleet, monke
 
         return run
 
-    monkeypatch.setattr("grantflow.cli._programs._part", part)
+    monkeypatch.setattr("grantflow.cli._programs.part", part)
     url = f"sqlite:///{fleet.path}"
     assert grantflow("tui", "--write", "--operator", "zoe").code == 5
     assert grantflow("scheduler", "run", "--interval", "2").code == 5
     assert grantflow("demo", "--size", "30", "--seed", "3").code == 5
     assert calls == [
-        ("grantflow_tui", "run", (url,), {"write": True, "operator": "zoe", "claimed": True, "ascii": False}),
+        (
+            "grantflow_tui",
+            "run",
+            (url,),
+            {"write": True, "operator": "zoe", "claimed": True, "ascii": False, "max_bulk": 10_000},
+        ),
         ("grantflow_scheduler", "run_forever", (url,), {"interval": 2.0}),
         ("grantflow.demo", "run_demo", (30, None), {"tui": False, "seed": 3, "operator": "olga"}),
     ]

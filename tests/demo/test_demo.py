@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from itertools import pairwise
@@ -51,6 +52,15 @@ def test_the_trail_alone_explains_every_row(kept: Path) -> None:
             assert trail[-1][2] == state
 
 
+def test_people_are_warned_and_reminded_in_the_year(kept: Path) -> None:
+    with sqlite3.connect(f"file:{kept}?mode=ro", uri=True) as conn:
+        names = dict(conn.execute("SELECT name, count(*) FROM grantflow_outbox GROUP BY name"))
+        waiting = conn.execute("SELECT count(*) FROM grantflow_outbox WHERE delivered_at IS NULL").fetchone()[0]
+    assert names["installation.expiring"] > 50
+    assert names["installation.reminded"] > 10
+    assert waiting == 0
+
+
 def test_nothing_is_left_behind_without_keep(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +69,8 @@ def test_nothing_is_left_behind_without_keep(
     assert list(tmp_path.iterdir()) == []
     shown = capsys.readouterr().out
     assert "The fleet now" in shown
+    assert "Grants that end, by month" in shown
+    assert re.search(r"[1-9]\d* warnings before an end, [1-9]\d* reminders after it", " ".join(shown.split()))
     assert "grantflow demo --keep" in shown
 
 

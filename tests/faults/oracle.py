@@ -25,6 +25,8 @@ PROJECTION = {
     "app": "SELECT key, revision, held_by FROM grantflow_app ORDER BY pk",
     "parent": "SELECT app_pk, account, revision, available, removed_at IS NULL, suspended_by "
     "FROM grantflow_parent ORDER BY pk",
+    "job": "SELECT pk, state, applied, outdated, lease IS NULL FROM grantflow_job ORDER BY pk",
+    "job_item": "SELECT job_pk, ordinal, outcome FROM grantflow_job_item ORDER BY 1, 2",
     "quarantine": "SELECT installation_pk FROM grantflow_quarantine ORDER BY 1",
     "count": "SELECT app_pk, state, sum(n) FROM grantflow_count GROUP BY 1, 2 HAVING sum(n) <> 0 ORDER BY 1, 2",
 }

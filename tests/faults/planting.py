@@ -33,8 +33,8 @@ OUTCOME: tuple[Edit, ...] = (
 DUE: tuple[Edit, ...] = (
     (
         "src/grantflow/_store/_statements.py",
-        'SNAPSHOT_DUE = _SNAPSHOT + "i.pk = ?2 AND i.due_at <= ?3 AND',
-        'SNAPSHOT_DUE = _SNAPSHOT + "i.pk = ?2 AND ?3 IS NOT NULL AND',
+        "json_each(?2)) AND i.due_at <= ?3 AND NOT",
+        "json_each(?2)) AND ?3 IS NOT NULL AND NOT",
     ),
     (
         "src/grantflow/_transition.py",

@@ -20,18 +20,21 @@ DRIVER = Path(__file__).with_name("driver.py")
 STRIDE = 8
 READS = {
     "engine": {
-        *("attempts", "can_use", "count", "counts", "drain_notices", "explain", "find", "form", "get", "guidance"),
-        *("history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open", "subscribe"),
+        *("accounts", "attempt", "attempts", "can_use", "count", "counts", "drain_notices", "explain", "find"),
+        *("form", "get", "guidance", "history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open"),
+        "subscribe",
         *("next_renewal", "next_warning"),
+        *("narrowing", "scans", "suggestions"),
         "disconnect",  # a word for `send`, which is in the table
     },
     "ledger": {
-        "authenticate",
+        *("authenticate", "client", "prove"),
         "begin",  # the same transaction as `authorize`
     },
     "ops": {
-        *("actions", "check_database", "preview_sweep"),
-        *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused"),
+        *("actions", "check_database", "preview_sweep", "job", "jobs", "job_items"),
+        *("broken_promises", "dead_notices", "forecast", "heartbeats", "paused", "waiting_notices"),
+        *("app_overview", "recent_changes"),
         "apply",  # the second half of `force`
     },
     "apps": {"get", "held", "list", "on_account"},

@@ -31,7 +31,7 @@ async def refused(stand: Ground, name: str, kind: type[DatabaseError]) -> bool:
     if error is None and name not in DEED_IS_A_REFUSAL:
         return False
     if error is not None:
-        assert type(error) is kind
+        assert type(error) is kind, name
         assert error.hint
         assert error.__cause__ is None or isinstance(error.__cause__, sqlite3.Error)
     if stand.verb.several:

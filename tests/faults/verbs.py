@@ -23,6 +23,8 @@ from grantflow import (
     Engine,
     Forgotten,
     Installation,
+    Job,
+    JobsReport,
     Notice,
     Plan,
     Returned,
@@ -39,6 +41,7 @@ from grantflow.errors import (
     GrantflowError,
     InvalidGrant,
     NotFound,
+    PermissionDenied,
     TokenUnavailable,
     TransitionRefused,
 )
@@ -48,7 +51,7 @@ from tests.faults.foreign import MAIL
 
 BOB, MARIA, UMA = Actor.agent("bob"), Actor.admin("maria"), Actor.user("uma")
 PLATFORM, OPERATOR = Actor.system(), Actor.operator("olga")
-KEY, EXTERNAL, HELD = "agent-app", "external-app", "held-app"
+KEY, EXTERNAL, HELD, BULK = "agent-app", "external-app", "held-app", "bulk-app"
 REASON = "a drill with faults"
 ACCOUNTS = [f"account-{n}" for n in range(10)]
 CHALLENGE = "x" * 43
@@ -111,6 +114,7 @@ async def prepare(file: Path) -> Prepared:
         loose = [await engine.authorize(KEY, actor=BOB, code_challenge=CHALLENGE) for _ in range(2)]
         outside = await engine.authorize(EXTERNAL, actor=UMA, code_challenge=CHALLENGE)
         return await foreign.prepare_foreign(engine) | {
+            "jobs": await _jobs(engine),
             "ids": [tokens.installation for tokens in live],
             "access": [tokens.access_token.value for tokens in live],
             "refresh": [*(tokens.refresh_token.value for tokens in live), renewed.refresh_token.value],
@@ -156,11 +160,35 @@ async def _look(engine: Engine, _: Prepared) -> object:
     await engine.next_warning()
     await engine.next_renewal()
     seen = await engine.ops.heartbeats(), await engine.ops.paused(), await engine.ops.dead_notices()
+    await engine.ops.waiting_notices()
     return [str(forecast.total), len(await engine.ops.broken_promises()), *map(str, seen)]
 
 
 async def _preview(engine: Engine, known: Prepared) -> object:
     return await engine.ops.preview_force(known["ids"][0], to="unauthorized", actor=OPERATOR, reason=REASON)
+
+
+async def _bulk(engine: Engine, filter: str = f"app:{BULK}") -> object:  # noqa: A002 - the field's word
+    plan = await engine.ops.preview_bulk(filter, "suspend", actor=OPERATOR, reason=REASON, canary=1)
+    return await engine.ops.start_bulk(plan)
+
+
+async def _jobs(engine: Engine) -> list[str]:
+    """A job of two rows that waits, one that is paused, and one that was done and has a row that had moved."""
+    made = []
+    await engine.apps.register(sample_app("account", key=BULK))
+    for account in ACCOUNTS[:5]:
+        await engine.install(BULK, account=account, actor=PLATFORM)
+    for accounts in ("account-0,account-1", "account-2,account-3", "account-4"):
+        job = await _bulk(engine, f"app:{BULK} account:{accounts}")
+        assert isinstance(job, Job)
+        made.append(job.id)
+    await engine.ops.pause_job(made[1], actor=OPERATOR, reason=REASON)
+    last = await engine.get(BULK, account="account-4")
+    await engine.suspend(last.id, actor=OPERATOR, reason=REASON)
+    await engine.unsuspend(last.id, actor=OPERATOR)
+    await engine.run_jobs(job=made[2])
+    return made
 
 
 async def _nothing(engine: Engine, _: Prepared) -> object:
@@ -223,7 +251,7 @@ VERBS: dict[str, Verb] = {
     "cancel_attempt": Verb(
         lambda e, k: e.ops.cancel_attempt(k["beside"], actor=OPERATOR, reason=REASON), again=(TransitionRefused,)
     ),
-    "admit": Verb(lambda e, k: _refused(e.ops.admit("register", KEY, actor=BOB)), adds=True),
+    "admit": Verb(lambda e, k: _denied(e.ops.admit("register", KEY, actor=BOB)), adds=True),
     "install": Verb(lambda e, k: e.install(EXTERNAL, account="account-3", actor=UMA), several=True),
     "install_by_admin": Verb(
         lambda e, k: e.install(KEY, account="account-8", actor=MARIA, subject=BOB), several=True, adds=True
@@ -266,6 +294,12 @@ VERBS: dict[str, Verb] = {
         several=True,
         adds=True,
     ),
+    "run_sweep": Verb(
+        lambda e, k: e.ops.run_sweep(actor=OPERATOR, reason=REASON),
+        later=timedelta(days=400),
+        several=True,
+        adds=True,
+    ),
     "pause": Verb(lambda e, k: e.ops.pause(actor=OPERATOR, reason=REASON), adds=True),
     "resume": Verb(
         lambda e, k: e.ops.resume(actor=OPERATOR, reason=REASON),
@@ -280,6 +314,12 @@ VERBS: dict[str, Verb] = {
         "WHERE public_id = ?)",
         several=True,
         adds=True,
+    ),
+    "recount": Verb(
+        lambda e, k: e.recount(),
+        damage="UPDATE grantflow_count SET n = n + 1 WHERE app_pk = (SELECT app_pk FROM grantflow_installation "
+        "WHERE public_id = ?)",
+        several=True,
     ),
     "warn_due": Verb(lambda e, k: e.warn_due(), later=timedelta(days=352), several=True),
     "forget": Verb(
@@ -310,6 +350,26 @@ VERBS: dict[str, Verb] = {
         adds=True,
     ),
     "renew_due": Verb(lambda e, k: e.renew_due(limit=1), later=timedelta(hours=2), several=True, adds=True),
+    "start_bulk": Verb(lambda e, k: _bulk(e), several=True, adds=True),
+    "run_jobs": Verb(lambda e, k: e.run_jobs(job=k["jobs"][0]), several=True, adds=True),
+    "pause_job": Verb(
+        lambda e, k: e.ops.pause_job(k["jobs"][0], actor=OPERATOR, reason=REASON),
+        again=(TransitionRefused,),
+        adds=True,
+    ),
+    "resume_job": Verb(
+        lambda e, k: e.ops.resume_job(k["jobs"][1], actor=OPERATOR, reason=REASON),
+        again=(TransitionRefused,),
+        adds=True,
+    ),
+    "cancel_job": Verb(
+        lambda e, k: e.ops.cancel_job(k["jobs"][0], actor=OPERATOR, reason=REASON),
+        again=(TransitionRefused,),
+        adds=True,
+    ),
+    "retry_job": Verb(
+        lambda e, k: e.ops.retry_job(k["jobs"][2], actor=OPERATOR, reason=REASON), several=True, adds=True
+    ),
     "adopt": Verb(
         lambda e, k: e.adopt(
             MAIL, account="account-4", subject=BOB, actor=PLATFORM, access_token="x", identity="somebody"
@@ -342,14 +402,15 @@ FOUR = ("send", "force", "redeem", "sweep")
 PUBLIC_WRITES = {
     "engine": {
         *("authorize", "reauthorize", "window", "select_account", "agree", "cancel", "refuse", "install", "send"),
-        *("suspend", "unsuspend", "uninstall", "sweep"),
+        *("suspend", "unsuspend", "uninstall", "sweep", "run_jobs"),
         *("complete", "access_token", "report", "renew_due", "adopt", "deliver_revocations"),
-        *("warn_due", "forget", "beat", "stop_beating", "deliver_notices"),
+        *("warn_due", "forget", "beat", "stop_beating", "deliver_notices", "recount"),
     },
     "ledger": {"redeem", "renew", "revoke"},
     "ops": {
+        *("preview_bulk", "start_bulk", "pause_job", "resume_job", "cancel_job", "retry_job"),
         *("force", "preview_force", "cancel_attempt", "release_sweep", "remind", "repair", "probe", "rotate_keys"),
-        *("pause", "resume", "retry_notices", "reconcile_counts"),
+        *("pause", "resume", "retry_notices", "reconcile_counts", "run_sweep"),
         "admit",
     },
     "apps": {
@@ -367,6 +428,16 @@ async def _refused(call: Awaitable[object]) -> str:
     except GrantflowError as error:
         if isinstance(error, Conflict):
             raise
+        return error.code
+    msg = "a refusal was expected"
+    raise AssertionError(msg)
+
+
+async def _denied(call: Awaitable[object]) -> str:
+    """A verb that says no, and writes down that it did."""
+    try:
+        await call
+    except PermissionDenied as error:
         return error.code
     msg = "a refusal was expected"
     raise AssertionError(msg)
@@ -397,6 +468,8 @@ def said(result: object) -> object:
             return [result.stored_state, result.version, result.suspension is not None]
         case AppAccount():
             return [result.version, result.available, result.installed, result.suspension is not None]
+        case Job() | JobsReport():
+            return result.applied
         case App():
             return [result.key, result.kind.value if isinstance(result.kind, AppKind) else result.kind]
         case _:

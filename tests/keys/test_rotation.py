@@ -20,7 +20,7 @@ from grantflow import KeyRing, Rotation
 from grantflow._ports import SEALED_FIELDS, Reseal, SealedIn, SealedRow
 from grantflow._rows import AppRow, Change, Load
 from grantflow._store import _tables
-from grantflow._store._statements import SEALED_TABLES, columns, table_of
+from grantflow._store._statements import SEALED_TABLES, columns
 from grantflow._store.sqlite import SqliteStore
 from grantflow.errors import BadInput, KeysMissing, PermissionDenied
 from grantflow.testing import ManualClock
@@ -66,7 +66,7 @@ def test_every_column_of_ciphertext_is_walked() -> None:
         if isinstance(column.type, LargeBinary) and column.name not in hashes
     }
     walked = {(SEALED_TABLES[where], name) for where, names in SEALED_FIELDS.items() for name in names}
-    assert walked == found | {(table_of(_tables.App).name, "secrets")}
+    assert walked == found | {(_tables.table_of(_tables.App).name, "secrets")}
     assert "secrets" in columns(AppRow)
 
 

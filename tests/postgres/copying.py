@@ -24,7 +24,8 @@ def copy(file: Path, target: Outside) -> None:
             rows = source.execute(f"SELECT {', '.join(names)} FROM {table.name}").fetchall()
             places = ", ".join("?" * len(names))
             text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"
-            target.executemany(text, [_typed(row, switches) for row in rows])
+            if rows:
+                target.executemany(text, [_typed(row, switches) for row in rows])
             if "pk" in names and rows:
                 target.rows(f"SELECT setval('{table.name}_pk_seq', (SELECT max(pk) FROM {table.name}))")
 

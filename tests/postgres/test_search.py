@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from grantflow._filter import SORTS, parse
 from grantflow._rows import InstallationRow
-from grantflow._store import _search
+from grantflow._store import _ddl, _search
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS
+from tests.postgres.copying import copy
 from tests.postgres.outside import Outside
 from tests.postgres.server import Server
-from tests.store.test_search import (
-    DAY,
-    MEANINGS,
-    NOW,
-    ODD,
-    ROWS,
-    app_row,
-    ends,
-    found,
-    insert,
-    live,
-    many_rows,
-    ordered,
-)
+from tests.store.searched import DAY, MEANINGS, NOW, ODD, ROWS, app_row, ends, insert, live, many_rows, surroundings
+from tests.store.test_search import found, ordered
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +50,23 @@ def conn(server: Server, rows: list[InstallationRow]) -> Iterator[Outside]:
         outside.create_schema()
         insert(outside, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
         insert(outside, "grantflow_installation", INSTALLATION_COLUMNS, list(rows))
-        outside.execute("ANALYZE grantflow_installation")
+        _surround(outside, rows)
+        outside.execute("ANALYZE")
         yield outside
     finally:
         outside.close()
+
+
+def _surround(outside: Outside, rows: list[InstallationRow]) -> None:
+    """What other tables say of the rows, by way of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "g.db"
+        with closing(sqlite3.connect(file)) as source:
+            for statement in _ddl.statements():
+                source.execute(statement)
+            surroundings(source, rows)
+            source.commit()
+        copy(file, outside)
 
 
 @pytest.mark.parametrize("text", MEANINGS)

@@ -28,7 +28,7 @@ async def sweeps(url: str) -> None:
     moved = 0
     try:
         while due := await store.due(NOW + DAY, 500):
-            pks = sorted(pk for pk, _ in due)
+            pks = sorted(due)
             for start in range(0, len(pks), 10):
                 chunk = await store.sweep_chunk(pks[start : start + 10], NOW + DAY, moving("over", notice=True), 0.01)
                 moved += len(chunk.changes)

@@ -99,7 +99,7 @@ async def test_starting_and_stopping_twice_is_safe(engine: Engine) -> None:
     await scheduler.stop()
     await scheduler.start()
     await scheduler.start()
-    assert len(scheduler.jobs()) == 5
+    assert len(scheduler.jobs()) == len(DUTIES)
     await scheduler.stop()
     await scheduler.stop()
     assert scheduler.jobs() == []

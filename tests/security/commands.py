@@ -36,7 +36,7 @@ def every_command(group: Any = None, path: str = "") -> Iterator[tuple[str, list
     for name, command in known.commands.items():
         if hasattr(command, "commands"):
             yield from every_command(command, f"{path}{name} ")
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield f"{path}{name}", [option for parameter in command.params for option in parameter.opts]
 
 

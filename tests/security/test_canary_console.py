@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from textual.command import CommandPalette
 from textual.widgets import Input
 
 from grantflow import Actor
 from grantflow.errors import GrantflowError
+from grantflow_tui._apps import AppsScreen
+from grantflow_tui._audit import AuditScreen
 from grantflow_tui._base import ConsoleScreen
 from grantflow_tui._browse import BrowseScreen
+from grantflow_tui._confirm import ConfirmDialog
+from grantflow_tui._deed_dialog import DeedDialog
 from grantflow_tui._detail import DetailScreen
+from grantflow_tui._dialog import ActionDialog
+from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._fleet import FleetScreen
 from grantflow_tui._force import ForceDialog
 from grantflow_tui._help import HelpScreen
+from grantflow_tui._jobs import JobsScreen
+from grantflow_tui._marking import Marking
+from grantflow_tui._menu import VerbMenu
+from grantflow_tui._palette import NameDialog
+from grantflow_tui._plan_dialog import PlanDialog
+from grantflow_tui._sweeps import SweepsScreen
 from tests.security.channels import Channels
 from tests.security.foreign_story import everything, told_at
 from tests.security.screens import watched
 from tests.tui.fleet import console_on, settled
 
-SCREENS = {FleetScreen, BrowseScreen, DetailScreen, ForceDialog, HelpScreen}
+if TYPE_CHECKING:
+    from grantflow_tui._app import Console
+
+SCREENS = {
+    *(FleetScreen, BrowseScreen, DetailScreen, AppsScreen, SweepsScreen, JobsScreen, AuditScreen, HelpScreen),
+    *(VerbMenu, ForceDialog, PlanDialog, DeedDialog, ConfirmDialog, NameDialog),
+}
+BASES = {ConsoleScreen, FilteredScreen, Marking, ActionDialog}
 
 
 def every_screen() -> set[type]:
@@ -32,14 +54,54 @@ def every_screen() -> set[type]:
         kinds: list[type] = type.__subclasses__(waiting.pop())
         waiting += kinds
         found |= {kind for kind in kinds if kind.__module__.startswith("grantflow_tui")}
-    return found - {ConsoleScreen}
+    return found - BASES
 
 
 def test_every_screen_has_a_case() -> None:
     assert every_screen() == SCREENS
 
 
-async def test_no_screen_shows_a_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def heard_exports(told: Channels, folder: Path) -> None:
+    """What the console wrote to files."""
+    found = list(folder.glob("grantflow-job-*"))
+    assert found
+    for export in found:
+        told.heard("screen", export.read_text(encoding="utf-8"))
+
+
+async def acting(app: Console, look: Callable[..., Awaitable[str]]) -> None:
+    """Every dialog that acts, the job it made, and its export."""
+    await look("space", "a")
+    await look("escape", "ctrl+backslash")
+    app.screen.query_one("#filter", Input).value = "is:any"
+    await look("slash", "enter")
+    for verb in ("probe", "suspend"):
+        await look("b")
+        menu = app.screen
+        assert isinstance(menu, VerbMenu)
+        menu.dismiss(next(one for one in menu.offers if one.verb == verb))
+        await look()
+        app.screen.query_one("#reason", Input).value = "a reason that is long enough"
+        await look("tab", "enter")
+        dialog = app.screen
+        assert isinstance(dialog, PlanDialog)
+        dialog.query_one("#typed", Input).value = dialog.to_type() or ""
+        dialog._opened -= 1
+        await look("f9")
+        if dialog in app.screen_stack:
+            await look("escape")
+    await look("5")
+    await look("e")
+    await look("W", "W")
+    await look("escape")
+    await look("2")
+    app.writing.begin()
+
+
+async def test_no_screen_shows_a_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     told, seen = Channels(), set[type]()
     async with told_at(tmp_path, told) as life:
         await everything(life)
@@ -63,17 +125,36 @@ async def test_no_screen_shows_a_secret(tmp_path: Path, capsys: pytest.CaptureFi
                 await look()
                 await look("end")
                 if not number:
+                    await look("Y")
+                    told.heard("screen", app.clipboard)
+                    await look("a")
+                    await look("escape")
                     await look("y")
                     await look("f")
                     app.screen.query_one("#reason", Input).value = "a reason that is long enough"
                     await look("tab", "tab", "enter")
+                    await look("f8")
+                    told.heard("screen", app.clipboard)
                     await look("escape")
                 await look("escape")
             await look("slash")
             app.screen.query_one("#filter", Input).value = "state:bogus"
             await look("enter")
             await look("escape")
+            app.screen.query_one("#filter", Input).value = "is:any"
+            await look("slash", "enter")
+            await look("S")
+            await look("escape")
+            await acting(app, look)
             await look("question_mark")
+            await look("escape")
+            await look("3")
+            await look("4")
+            await look("t")
+            await look("escape")
+            await look("6")
+            await look("end")
+            await look("colon")
             await look("escape")
             error = await told.fails(life.engine.adopt("crm", account="x", actor=Actor.user("x"), access_token="y"))
             assert isinstance(error, GrantflowError)
@@ -86,6 +167,7 @@ async def test_no_screen_shows_a_secret(tmp_path: Path, capsys: pytest.CaptureFi
         app._print_error_renderables()
         told.heard("screen", "".join(capsys.readouterr()))
         app._exception = None
-    assert seen == SCREENS
+    heard_exports(told, tmp_path)
+    assert seen == SCREENS | {CommandPalette}
     assert len(told.out["svg"]) > 40
     assert told.hits() == []

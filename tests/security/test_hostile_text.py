@@ -29,7 +29,7 @@ from tests.tui.fleet import console_on, screen_text, settled
 REASON = ("--reason", "a reason that is long enough")
 SHOWS: dict[str, list[list[str]]] = {
     "apps list": [[]],
-    "audit": [["--limit", "500"]],
+    "audit": [["--limit", "500"], ["target:TEXT"]],
     "counts": [[]],
     "db check": [[]],
     "doctor": [[]],
@@ -39,11 +39,12 @@ SHOWS: dict[str, list[list[str]]] = {
         ["ID", "suspend", "--as", "agent:TEXT"],
         ["ID", "x", "--as", "TEXT"],
     ],
-    "forecast": [[]],
+    "forecast": [[], ["--app", "TEXT"], ["--lifetime", "TEXT"], ["--warn", "TEXT"]],
     "history": [["ID"]],
     "incidents": [["--all"]],
     "keys list": [[]],
     "keys verify": [[]],
+    "notices": [[], ["--dead"]],
     "list": [
         ["is:any"],
         ["is:any", "--plain"],
@@ -53,6 +54,10 @@ SHOWS: dict[str, list[list[str]]] = {
         ["sort:TEXT"],
     ],
     "scheduler jobs": [[]],
+    "scheduler pause": [["--reason", "TEXT long enough"]],
+    "scheduler resume": [["--reason", "TEXT long enough"]],
+    "scheduler run-now": [[], ["TEXT"]],
+    "scheduler status": [[]],
     "show": [["ID"], ["TEXT"]],
     "sweep": [["--dry-run"]],
     "force": [
@@ -63,6 +68,21 @@ SHOWS: dict[str, list[list[str]]] = {
     "probe": [["ID", "--reason", "TEXT long enough"], ["account:TEXT", *REASON]],
     "remind": [["ID", *REASON]],
     "repair": [["ID", *REASON]],
+    "bulk": [
+        ["TEXT", "suspend", *REASON],
+        ["account:TEXT", "TEXT", *REASON],
+        ["is:any", "remind", "--reason", "TEXT long enough", "--dry-run"],
+        ["is:any", "suspend", "--reason", "TEXT long enough", "--yes"],
+        ["is:any", "force", "--to", "TEXT", *REASON],
+    ],
+    "jobs cancel": [["TEXT", *REASON]],
+    "jobs items": [["TEXT"], ["TEXT", "--outcome", "TEXT"]],
+    "jobs list": [[], ["--before", "TEXT"]],
+    "jobs pause": [["TEXT", *REASON]],
+    "jobs resume": [["TEXT", *REASON]],
+    "jobs retry": [["TEXT", *REASON]],
+    "jobs run": [["TEXT"], []],
+    "jobs show": [["TEXT"]],
     "apps hold": [["TEXT", *REASON]],
     "apps resume": [["TEXT", *REASON], ["app-00", "--reason", "TEXT long enough"]],
     "apps add-secret": [["TEXT"]],
@@ -72,7 +92,7 @@ SHOWS: dict[str, list[list[str]]] = {
 }
 SILENT = {
     "apps release", "hold", "release", "demo", "keys new", "keys rotate", "machines check", "machines readme", "tui",
-    "scheduler run",
+    "scheduler run", "db recount", "notices retry",
 }  # fmt: skip
 """Twins of others above, or shows nothing that came from outside; the console has tests of its own."""
 
@@ -211,6 +231,8 @@ async def test_no_screen_obeys_foreign_text(zoo: Zoo, names: tuple[str, ...]) ->
                 assert isinstance(browse, BrowseScreen)
                 browse.use(f"account:{TEXTS[name]}")
                 await look()
+            for key in ("3", "4", "6", "colon", "escape", "1"):
+                await look(key)
             assert app.is_running
         assert "held" in "".join(seen)
 

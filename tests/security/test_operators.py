@@ -53,9 +53,15 @@ VERBS: dict[str, Verb] = {
     "close_incident": lambda h, a: h.engine.ops.close_incident("crm", actor=a, reason=WHY),
     "pause": lambda h, a: h.engine.ops.pause(actor=a, reason=WHY),
     "resume": lambda h, a: h.engine.ops.resume(actor=a, reason=WHY),
+    "run_sweep": lambda h, a: h.engine.ops.run_sweep(actor=a, reason=WHY),
     "retry_notices": lambda h, a: h.engine.ops.retry_notices(actor=a, reason=WHY),
     "reconcile_counts": lambda h, a: h.engine.ops.reconcile_counts(actor=a, reason=WHY),
     "rotate_keys": lambda h, a: h.engine.ops.rotate_keys(actor=a, reason=WHY),
+    "preview_bulk": lambda h, a: h.engine.ops.preview_bulk("app:crm", "suspend", actor=a, reason=WHY),
+    "pause_job": lambda h, a: h.engine.ops.pause_job("some job", actor=a, reason=WHY),
+    "resume_job": lambda h, a: h.engine.ops.resume_job("some job", actor=a, reason=WHY),
+    "cancel_job": lambda h, a: h.engine.ops.cancel_job("some job", actor=a, reason=WHY),
+    "retry_job": lambda h, a: h.engine.ops.retry_job("some job", actor=a, reason=WHY),
     "hold": lambda h, a: h.engine.apps.hold("crm", actor=a, reason=WHY),
     "release": lambda h, a: h.engine.apps.release("crm", actor=a, reason=WHY),
     "add_secret": lambda h, a: h.engine.apps.add_secret("crm", "another secret", actor=a),
@@ -65,8 +71,9 @@ VERBS: dict[str, Verb] = {
 ELSEWHERE = {"hold", "release", "add_secret", "adopt"}
 """Verbs of operators that are not reached by `engine.ops`."""
 PLATFORM_TOO = {"add_secret", "adopt"}
-NOT_YET = {"remind", "repair", "close_incident", "resume"}
-"""Refused to an operator too, in this situation: nobody has to act, nothing is broken, nothing is wrong."""
+JOBS = {"pause_job", "resume_job", "cancel_job", "retry_job"}
+NOT_YET = {"remind", "repair", "close_incident", "resume", *JOBS}
+"""Refused to an operator too, in this situation: nobody has to act, nothing is broken or wrong, no job is there."""
 
 
 @pytest.fixture
@@ -145,7 +152,7 @@ async def test_what_an_operator_did_is_on_the_record(here: Here, verb: str) -> N
     await VERBS[verb](here, OPS)
     assert (await recorded(here.stage))[before:][-1] == (
         str(OPS),
-        "applied" if verb != "preview_force" else "previewed",
+        "previewed" if verb.startswith("preview") else "applied",
     )
 
 
@@ -174,6 +181,7 @@ NOT_POSSIBLE: dict[str, Verb] = {
     "repair": VERBS["repair"],
     "close_incident": VERBS["close_incident"],
     "resume": VERBS["resume"],
+    **{verb: VERBS[verb] for verb in sorted(JOBS)},
     "cancel_attempt": lambda h, a: h.engine.ops.cancel_attempt("no such attempt", actor=a, reason=WHY),
     "probe": lambda h, a: h.engine.ops.probe("no such installation", actor=a, reason=WHY),
     "preview_force": lambda h, a: h.engine.ops.preview_force("nobody's", to="active", actor=a, reason=WHY),
@@ -193,7 +201,9 @@ NOT_POSSIBLE: dict[str, Verb] = {
 
 
 def test_every_operators_verb_can_be_impossible() -> None:
-    assert set(VERBS) - set(NOT_POSSIBLE) == {*("rotate_keys", "admit", "pause", "retry_notices", "reconcile_counts")}
+    assert set(VERBS) - set(NOT_POSSIBLE) == {
+        *("rotate_keys", "admit", "pause", "retry_notices", "reconcile_counts", "preview_bulk", "run_sweep")
+    }
 
 
 @pytest.mark.parametrize("verb", NOT_POSSIBLE)

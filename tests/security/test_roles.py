@@ -78,7 +78,7 @@ ROLES: dict[str, Role] = {
     "reauthorize": owner,
     "select_account": opener,
     "agree": opener,
-    "cancel": lambda actor, kind: opener(actor, kind) or actor.kind is ActorKind.OPERATOR,
+    "cancel": opener,  # an operator has engine.ops.cancel_attempt, with a reason
     "refuse": opener,
     "attempt_expired": lambda actor, _: actor.kind is ActorKind.SYSTEM,
     "expire": lambda actor, _: actor.kind is ActorKind.SYSTEM,

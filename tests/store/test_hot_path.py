@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from sqlmodel import SQLModel
 
 from grantflow import Engine
+from grantflow._clock import SystemClock
 from grantflow._rows import Change, Load, Snapshot
 from grantflow._store.sqlite import SqliteStore
 from grantflow.errors import Conflict
@@ -29,6 +32,26 @@ async def traced(store: SqliteStore) -> list[str]:
     connection = store.writer._aio
     await connection.set_trace_callback(note)
     return told
+
+
+_FIRST_EVENT = """
+import asyncio, sys
+from grantflow import Actor, Engine
+async def main():
+    async with Engine.open(sys.argv[1]) as engine:
+        await engine.send(sys.argv[2], "suspend", actor=Actor.operator("bob"), reason="a good reason")
+asyncio.run(main())
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"sqlalchemy", "sqlmodel", "pydantic"}))
+"""
+
+
+async def test_a_file_that_exists_is_opened_without_the_tables(tmp_path: Path) -> None:
+    file = tmp_path / "g.db"
+    async with opened(file, clock=SystemClock()) as engine:
+        [one] = await working(engine)
+    run = [sys.executable, "-c", _FIRST_EVENT, f"sqlite:///{file}", one]
+    done = await asyncio.to_thread(subprocess.run, run, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
 
 
 async def suspended(engine: Engine, installation: str) -> None:

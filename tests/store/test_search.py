@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
@@ -14,95 +13,26 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from grantflow._filter import FIELDS, FLAGS, LIVE_STATES, MAX_VALUES, SORTS, WORD, Query, parse
-from grantflow._rows import AppRow, InstallationRow, ParentRow
-from grantflow._store import _schema, _search
+from grantflow._filter import FIELDS, FLAGS, HAS, MAX_VALUES, SORTS, WORD, Query, parse
+from grantflow._rows import InstallationRow, ParentRow
+from grantflow._store import _ddl, _search
+from grantflow._store._conditions import successor
 from grantflow._store._connection import Connection
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
 from grantflow.errors import BadInput, FilterSyntaxError
-
-NOW = 1_785_000_000_000_000
-DAY = 86_400_000_000
-ROWS = 5_000
-STATES = ("active", "active", "active", "refresh-expired", "reauthorizing", "unauthorized", "uninstalled")
-ODD = (
-    "100%",
-    "100% sure",
-    "1000",
-    "a_b",
-    "aXb",
-    "a\ud7ff",
-    "a\ue000",
-    "a\U0010ffff",
-    "a\U0010ffffz",
-    "b",
-    "🦊den",
-    "🦊",
+from tests.store.searched import (
+    DAY,
+    MEANINGS,
+    NOW,
+    ODD,
+    ROWS,
+    app_row,
+    ends,
+    insert,
+    live,
+    many_rows,
+    surroundings,
 )
-
-Keep = Callable[[InstallationRow], bool]
-
-
-def app_row(pk: int) -> AppRow:
-    kind = ("account", "agent", "external")[pk % 3]
-    return AppRow(pk, f"app-id-{pk}", f"crm-{pk}" if pk % 2 else f"hr-{pk}", kind, f"client-{pk}", "{}", 1)
-
-
-def installation_row(pk: int, chance: random.Random) -> InstallationRow:
-    state = chance.choice(STATES)
-    dead = state in {"refresh-expired", "reauthorizing"}
-    ends = NOW + chance.randrange(-5, 400) * DAY // 2 if state == "active" or dead else None
-    due = ends if state == "active" and ends is not None and chance.random() < 0.95 else None
-    created = NOW - (ROWS - pk) * DAY // 50
-    suspended = chance.random() < 0.02
-    return InstallationRow(
-        pk=pk,
-        public_id=f"{0x0198C0DE + pk // 100:08x}-{chance.randrange(1 << 16):04x}-7000-8000-{pk:012x}",
-        app_pk=pk % 6 + 1,
-        account=chance.choice(ODD) if pk % 50 == 0 else f"acct-{chance.randrange(300)}",
-        subject_kind=chance.choice(("agent", "user")),
-        subject_id=str(chance.randrange(500)),
-        label="" if pk % 3 else f"laptop {pk}",
-        state="from-the-future" if pk % 997 == 0 else state,
-        reason=chance.choice(("time", "revoked", "api-rejected")) if dead else None,
-        version=chance.randrange(1, 40),
-        generation=1,
-        due_at=due,
-        deadline_at=ends,
-        grant_revoked=False,
-        granted="crm.read crm.write" if pk % 4 == 0 else "crm.readonly",
-        identity=None,
-        definition="AgentInstallation",
-        definition_version=1,
-        fingerprint="f",
-        bucket=0,
-        created_at=created,
-        entered_at=created + chance.randrange(40) * DAY,
-        updated_at=created,
-        forced=pk % 61 == 0,
-        suspended_by="operator" if suspended else None,
-        suspended_at=NOW if suspended else None,
-        suspended_why="why" if suspended else None,
-        quarantined=pk % 997 == 0,
-    )
-
-
-def insert(conn: Connection, table: str, names: tuple[str, ...], rows: list[object]) -> None:
-    places = ", ".join("?" * len(names))
-    values = [tuple(getattr(row, name) for name in names) for row in rows]
-    conn.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", values)
-
-
-def many_rows() -> list[InstallationRow]:
-    """Installations of every kind, no two with the same natural key."""
-    chance = random.Random(4)
-    made: dict[tuple[object, ...], InstallationRow] = {}
-    for pk in range(1, ROWS + 1):
-        row = installation_row(pk, chance)
-        while (row.app_pk, row.account, row.subject_kind, row.subject_id, row.label) in made:
-            row = installation_row(pk, chance)
-        made[row.app_pk, row.account, row.subject_kind, row.subject_id, row.label] = row
-    return list(made.values())
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +43,7 @@ def rows() -> list[InstallationRow]:
 @pytest.fixture
 def empty() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as conn:
-        for statement in _schema.statements():
+        for statement in _ddl.statements():
             conn.execute(statement)
         insert(conn, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
         yield conn
@@ -122,10 +52,11 @@ def empty() -> Iterator[sqlite3.Connection]:
 @pytest.fixture(scope="module")
 def conn(rows: list[InstallationRow]) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as made:
-        for statement in _schema.statements():
+        for statement in _ddl.statements():
             made.execute(statement)
         insert(made, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
         insert(made, "grantflow_installation", INSTALLATION_COLUMNS, list(rows))
+        surroundings(made, rows)
         yield made
 
 
@@ -148,81 +79,6 @@ def ordered(rows: list[InstallationRow], query: Query) -> list[int]:
     return [row.pk for row in kept]
 
 
-def app_of(row: InstallationRow) -> AppRow:
-    return app_row(row.app_pk)
-
-
-def here(row: InstallationRow) -> bool:
-    return row.state != "uninstalled"
-
-
-def live(row: InstallationRow) -> bool:
-    return row.state in LIVE_STATES
-
-
-def ends(row: InstallationRow) -> int:
-    return -1 if row.deadline_at is None else row.deadline_at
-
-
-MEANINGS: dict[str, Keep] = {
-    "": here,
-    "is:any": lambda row: True,
-    "state:active": live,
-    "state:active,uninstalled": lambda row: row.state in {"active", "uninstalled"},
-    "-state:active": lambda row: here(row) and not live(row),
-    "state!=active is:any": lambda row: not live(row),
-    "app:crm-1": lambda row: here(row) and row.app_pk == 1,
-    "app:crm-*": lambda row: here(row) and row.app_pk % 2 == 1,
-    "-app:crm-*": lambda row: here(row) and row.app_pk % 2 == 0,
-    "app:crm-1 state:re*": lambda row: row.app_pk == 1 and row.state.startswith("re"),
-    "app:none": lambda row: False,
-    "kind:agent": lambda row: here(row) and app_of(row).kind == "agent",
-    "kind:agent,external -app:hr-2": lambda row: here(row) and app_of(row).kind != "account" and row.app_pk != 2,
-    "account:acct-7": lambda row: here(row) and row.account == "acct-7",
-    "account:acct-7,acct-8": lambda row: here(row) and row.account in {"acct-7", "acct-8"},
-    "account:acct-1*": lambda row: here(row) and row.account.startswith("acct-1"),
-    "account:acct-1*,acct-2": lambda row: here(row) and (row.account.startswith("acct-1") or row.account == "acct-2"),
-    "-account:acct-1*": lambda row: here(row) and not row.account.startswith("acct-1"),
-    "acct-29": lambda row: here(row) and row.account.startswith("acct-29"),
-    "-acct": lambda row: here(row) and not row.account.startswith("acct"),
-    "0198c0e0": lambda row: here(row) and row.public_id.startswith("0198c0e0"),
-    "id:0198c0e0*": lambda row: here(row) and row.public_id.startswith("0198c0e0"),
-    "subject:42": lambda row: here(row) and row.subject_id == "42",
-    "subject:agent:42": lambda row: here(row) and row.subject_id == "42" and row.subject_kind == "agent",
-    "subject:agent:4*,42": lambda row: (
-        here(row) and (row.subject_id == "42" or (row.subject_id.startswith("4") and row.subject_kind == "agent"))
-    ),
-    'label:""': lambda row: here(row) and not row.label,
-    'label:"laptop 3"*': lambda row: here(row) and row.label.startswith("laptop 3"),
-    "reason:time": lambda row: here(row) and row.reason == "time",
-    "reason:time,revoked": lambda row: here(row) and row.reason in {"time", "revoked"},
-    "reason:*": lambda row: here(row) and row.reason is not None,
-    "-reason:time": lambda row: here(row) and row.reason != "time",
-    "expires:<7d": lambda row: live(row) and NOW < ends(row) < NOW + 7 * DAY,
-    "expires:7d..30d": lambda row: live(row) and NOW + 7 * DAY <= ends(row) < NOW + 30 * DAY,
-    "expires:>100d": lambda row: live(row) and ends(row) > NOW + 100 * DAY,
-    "expires:7d..9d,30d..": lambda row: (
-        live(row) and (7 <= (ends(row) - NOW) / DAY < 9 or ends(row) >= NOW + 30 * DAY)
-    ),
-    "expires:<30d state:reauthorizing": lambda row: row.state == "reauthorizing" and NOW < ends(row) < NOW + 30 * DAY,
-    "-expires:<30d": lambda row: live(row) and not NOW < ends(row) < NOW + 30 * DAY,
-    "entered:<10d": lambda row: here(row) and row.entered_at > NOW - 10 * DAY,
-    "entered:>50d app:crm-*": lambda row: here(row) and row.entered_at < NOW - 50 * DAY and row.app_pk % 2 == 1,
-    "created:1d..3d": lambda row: here(row) and NOW - 3 * DAY < row.created_at <= NOW - DAY,
-    "version:1..3,9": lambda row: here(row) and row.version in {1, 2, 3, 9},
-    "version:>=39": lambda row: here(row) and row.version >= 39,
-    "is:overdue": lambda row: here(row) and row.due_at is not None and row.due_at <= NOW,
-    "is:suspended": lambda row: here(row) and row.suspended_by is not None,
-    "-is:suspended state:active": lambda row: live(row) and row.suspended_by is None,
-    "is:forced": lambda row: here(row) and row.forced,
-    "is:quarantined": lambda row: row.quarantined,
-    "is:forced,suspended": lambda row: here(row) and (row.forced or row.suspended_by is not None),
-    "is:expiring": lambda row: live(row) and NOW < ends(row) < NOW + 7 * DAY,
-    "scope:+crm.read": lambda row: here(row) and "crm.read" in row.granted.split(),
-    "-scope:crm.read": lambda row: here(row) and "crm.read" not in row.granted.split(),
-}
-
-
 # -- what is found ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("text", MEANINGS)
 def test_a_filter_finds_what_it_says(
@@ -241,8 +97,8 @@ def test_a_filter_finds_what_it_says(
 def test_the_table_of_meanings_covers_every_field_and_flag() -> None:
     terms = [term for text in MEANINGS for term in parse(text, NOW).terms]
     assert {term.field for term in terms} == {*FIELDS, WORD.name} - {"sort"}
-    flags = {value for text in MEANINGS for value in FLAGS if f"is:{value}" in text}
-    assert flags == set(FLAGS)
+    for words, name in ((FLAGS, "is"), (HAS, "has")):
+        assert {value for text in MEANINGS for value in words if f"{name}:{value}" in text} == set(words)
 
 
 @pytest.mark.parametrize("direction", ["", "-"])
@@ -343,7 +199,7 @@ def test_a_prefix_is_literal_in_any_script(
     ],
 )
 def test_the_text_above_a_prefix_is_the_nearest(prefix: str, above: str | None) -> None:
-    assert _search.successor(prefix) == above
+    assert successor(prefix) == above
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow import Settings, _rows
+from grantflow import Settings, _job_rows, _rows
 from grantflow._rows import ActionRow, Change, Load
 from grantflow._store import _statements as sql
 from grantflow._store import _tables, open_store
@@ -103,6 +103,8 @@ PAIRS: list[tuple[type, type[_tables.Base], bool]] = [
     (_rows.IncidentRow, _tables.Incident, True),
     (_rows.ActionRow, _tables.OperatorAction, False),
     (_rows.QuarantineRow, _tables.Quarantine, True),
+    (_job_rows.JobRow, _tables.Job, True),
+    (_job_rows.JobItemRow, _tables.JobItem, True),
     (_rows.ControlRow, _tables.Control, True),
     (_rows.BeatRow, _tables.Beat, True),
 ]
@@ -110,14 +112,14 @@ PAIRS: list[tuple[type, type[_tables.Base], bool]] = [
 
 @pytest.mark.parametrize(("row", "model", "with_key"), PAIRS)
 def test_fields_of_rows_are_columns_in_order(row: type, model: type[_tables.Base], with_key: bool) -> None:
-    names = [column.name for column in sql.table_of(model).columns]
+    names = [column.name for column in _tables.table_of(model).columns]
     assert [field.name for field in fields(row)] == (names if with_key else names[1:])
     if not with_key:
         assert names[0] == "pk"
 
 
 def test_every_table_but_schema_and_counters_has_its_row() -> None:
-    told = {sql.table_of(model).name for _, model, _ in PAIRS} | {"grantflow_schema", "grantflow_count"}
+    told = {_tables.table_of(model).name for _, model, _ in PAIRS} | {"grantflow_schema", "grantflow_count"}
     assert told == set(_tables.Base.metadata.tables)
 
 

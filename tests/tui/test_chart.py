@@ -9,25 +9,34 @@ import pytest
 
 import grantflow_tui
 from grantflow import definitions
-from grantflow_machines import CHARTS, edges
+from grantflow._compile import compile_chart
+from grantflow_machines import CHARTS, LifecycleChart, edges
 from grantflow_tui._chart import arrows, draw, forceable
 from grantflow_tui._look import Look
+from tests.machines.host_charts import ApprovedInstallation, PartnerInstallation
 
 SOURCES = sorted(Path(grantflow_tui.__file__).parent.glob("*.py"))
 
 
-@pytest.mark.parametrize("kind", sorted(CHARTS))
+DRAWN: dict[str, type[LifecycleChart]] = {
+    **CHARTS,
+    "a host's own": ApprovedInstallation,
+    "a host's kind": PartnerInstallation,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(DRAWN))
 def test_the_drawn_arrows_are_the_charts_edges(kind: str) -> None:
-    definition = definitions()[kind]
+    definition = compile_chart(DRAWN[kind])
     drawn = {(arrow.source, event, arrow.target) for arrow in arrows(definition) for event in arrow.events}
-    assert drawn == {(edge.source, edge.event, edge.target) for edge in edges(CHARTS[kind])}
+    assert drawn == {(edge.source, edge.event, edge.target) for edge in edges(DRAWN[kind])}
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])
-@pytest.mark.parametrize("kind", sorted(CHARTS))
+@pytest.mark.parametrize("kind", sorted(DRAWN))
 def test_every_arrow_around_a_state_stands_in_its_picture(kind: str, ascii_only: bool) -> None:
-    look = Look(definitions(), ascii_only=ascii_only)
-    definition = definitions()[kind]
+    definition = compile_chart(DRAWN[kind])
+    look = Look({kind: definition}, ascii_only=ascii_only)
     seen = set()
     for state in definition.states:
         lines = draw(definition, state, look).plain.splitlines()
@@ -42,7 +51,7 @@ def test_every_arrow_around_a_state_stands_in_its_picture(kind: str, ascii_only:
                 seen |= {(state, name, target) for name in names.split(", ")}
             elif "= stays" in ends:
                 seen |= {(state, name, state) for name in names.split(", ")}
-    assert seen == {(edge.source, edge.event, edge.target) for edge in edges(CHARTS[kind])}
+    assert seen == {(edge.source, edge.event, edge.target) for edge in edges(DRAWN[kind])}
 
 
 def test_force_targets_are_the_charts() -> None:

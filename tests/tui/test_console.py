@@ -14,6 +14,7 @@ from grantflow.errors import DatabaseError, SchemaMismatch
 from grantflow.testing import ManualClock
 from grantflow_tui import console
 from grantflow_tui._browse import BrowseScreen
+from grantflow_tui._lines import Lines
 from tests.tui.fleet import console_on, fleet, screen_text, settled
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ async def test_the_fleet_page_counts_and_leads_to_the_rows(tmp_path: Path, size:
             assert text.splitlines()[0].startswith(" grantflow  grants.db  READ  op=maria  as of ")
             assert "States · 2 installations" in text
             assert "refresh-expired: whoever may reauthorize must act" in text
-            await pilot.press("G", "enter")
+            lines = app.screen.query_one("#states", Lines)
+            wanted = next(line for line in lines.lines if "must act" in line.text.plain)
+            while lines.current != wanted:
+                await pilot.press("j")
+            await pilot.press("enter")
             await settled(pilot)
             assert isinstance(app.screen, BrowseScreen)
             assert app.screen.filter == "state:refresh-expired"

@@ -42,10 +42,10 @@ async def test_force_from_the_list_to_the_end(tmp_path: Path) -> None:
             assert "refresh-expired" in text
             assert "Plan:" in text
             assert app.focused is not None
-            assert app.focused.id == "account"
+            assert app.focused.id == "typed"
             await pilot.press("f9")
             await settled(pilot)
-            assert "the account is not typed" in screen_text(app)
+            assert "acme is not typed" in screen_text(app)
             await pilot.press(*"acme", "f9")
             await settled(pilot)
             assert isinstance(app.screen, ConsoleScreen)

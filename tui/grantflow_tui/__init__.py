@@ -18,17 +18,19 @@ def console(
     operator: str | None,
     claimed: bool,
     ascii: bool = False,  # noqa: A002 - the name of the option
+    max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
 ) -> Console:
     """The app itself, not yet running; `run` is what starts it."""
     from grantflow import Engine, KeyRing
     from grantflow_machines import Actor
     from grantflow_tui._app import Console
+    from grantflow_tui._blast import MAX_BULK
 
     factory = engine_factory or (lambda: Engine.open(database_url, keys=KeyRing.from_env()))
     actor = Actor.operator(operator, claimed=claimed) if operator else None
     name = database_url.rsplit("@", 1)[-1].rsplit("/", 1)[-1].split("?", 1)[0] or "database"
-    return Console(factory, name=name, actor=actor, write=write, ascii_only=ascii)
+    return Console(factory, name=name, actor=actor, write=write, ascii_only=ascii, max_bulk=max_bulk or MAX_BULK)
 
 
 def run(
@@ -38,6 +40,7 @@ def run(
     operator: str | None,
     claimed: bool,
     ascii: bool = False,  # noqa: A002 - the name of the option
+    max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
 ) -> int:
     """Run the console until it is left; returns the exit code.
@@ -48,6 +51,7 @@ def run(
         operator: The name on every change.
         claimed: The name was only passed by argument and nobody vouched for it.
         ascii: Letters instead of glyphs and lines.
+        max_bulk: Bulk work that would reach more rows is refused; 10,000 unless it is given.
         engine_factory: Opens the engine instead of `database_url`, for a host with keys and a directory of its own.
     """
     app = console(
@@ -56,6 +60,7 @@ def run(
         operator=operator,
         claimed=claimed,
         ascii=ascii,
+        max_bulk=max_bulk,
         engine_factory=engine_factory,
     )
 

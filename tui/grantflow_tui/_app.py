@@ -7,27 +7,35 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segments
 from rich.text import Text
-from textual.app import App
 from textual.binding import BindingType
 from textual.filter import LineFilter
 
-from grantflow import definitions
 from grantflow.errors import GrantflowError
 from grantflow_machines import Actor
+from grantflow_tui import _saved
+from grantflow_tui._acting import Acting
+from grantflow_tui._apps import AppsScreen
 from grantflow_tui._ascii import AsciiFilter
+from grantflow_tui._audit import AuditScreen
 from grantflow_tui._base import ConsoleScreen, said
+from grantflow_tui._blast import MAX_BULK
 from grantflow_tui._browse import BrowseScreen
 from grantflow_tui._detail import DetailScreen
 from grantflow_tui._fleet import FleetScreen
-from grantflow_tui._force import ForceDialog
 from grantflow_tui._help import HelpScreen
-from grantflow_tui._look import Look
-from grantflow_tui._text import clean, lasting
+from grantflow_tui._horizon import Horizon
+from grantflow_tui._jobs import JobsScreen
+from grantflow_tui._lines import Lines
+from grantflow_tui._palette import Commands, NameDialog
+from grantflow_tui._places import Place, Places
+from grantflow_tui._sweeps import SweepsScreen
+from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
     from grantflow import Engine
@@ -35,20 +43,27 @@ if TYPE_CHECKING:
 EngineFactory = Callable[[], "AbstractAsyncContextManager[Engine]"]
 INTERVAL = 2.0
 STALE_AFTER = 3 * INTERVAL
-READ_ONLY_AFTER = 30.0
-"""Data older than this is no ground to write on."""
 
 
-class Console(App[None]):
+class Console(Acting):
     """The operator console."""
 
     TITLE = "grantflow"
-    ENABLE_COMMAND_PALETTE = False
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {Commands}  # noqa: RUF012 - textual's own declaration
     MODES = {  # noqa: RUF012 - textual's own declaration
         "fleet": FleetScreen,
         "installations": BrowseScreen,
+        "jobs": JobsScreen,
+        "apps": AppsScreen,
+        "sweeps": SweepsScreen,
+        "audit": AuditScreen,
     }
     DEFAULT_MODE = "fleet"
+    CSS = """
+    CommandPalette > Vertical { width: 84; max-width: 100%; }
+    CommandPalette SearchIcon { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(
@@ -60,19 +75,21 @@ class Console(App[None]):
         write: bool,
         ascii_only: bool = False,
         interval: float = INTERVAL,
+        max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__(actor=actor, write=write, ascii_only=ascii_only, max_bulk=max_bulk, monotonic=monotonic)
         self._factory, self._stack = factory, AsyncExitStack()
         self._opening: asyncio.Task[None] | None = None
-        self._monotonic, self._interval = monotonic, interval
+        self._interval = interval
         self._loaded_at: tuple[datetime, float] | None = None
         self.database = clean(name)
-        self.actor, self.asked_to_write = actor, write
-        self.writable = write and actor is not None
-        self.look = Look(definitions(), ascii_only=ascii_only)
-        self.engine: Engine | None = None
+        self.places = Places()
+        self._heading: Place | None = None
         self.paused = False
+        self.app_keys: list[str] = []
+        self.marked: set[str] = set()
+        """Ids that are marked: what `is:marked` means."""
         self._letters = [AsciiFilter()] if ascii_only else []
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -82,6 +99,7 @@ class Console(App[None]):
     # -- opening and closing --------------------------------------------------------------------
     def on_mount(self) -> None:
         """The skeleton stands; now the database, and the pulse."""
+        self.places.visit(Place(self.DEFAULT_MODE))
         self._opening = asyncio.create_task(self._open())
         self.set_interval(self._interval, self.tick)
 
@@ -124,25 +142,31 @@ class Console(App[None]):
     # -- the pulse ------------------------------------------------------------------------------
     @property
     def held(self) -> bool:
-        """Whether the refresh stands still: by hand, or because a dialog is open."""
-        return self.paused or not isinstance(self.screen, ConsoleScreen)
+        """Whether the refresh stands still: by hand, by marks, or because a dialog is open."""
+        return bool(self.why_held())
+
+    def why_held(self) -> str:
+        """What the header says of a refresh that stands still."""
+        if not isinstance(self.screen, ConsoleScreen):
+            return "paused: dialog"
+        return self.screen.pauses or ("paused" if self.paused else "")
 
     def tick(self) -> None:
         """Read the screen's data again, unless the refresh is paused."""
-        if not self.held and isinstance(self.screen, ConsoleScreen):
-            self.screen.action_reload()
+        if self.ground.may_ask and self.engine is not None:
+            if not self.held and isinstance(self.screen, ConsoleScreen):
+                self.screen.action_reload()
+            elif self.held:
+                self.run_worker(self.feel_ground(), group="ground", exclusive=True)
+        elif self.ground.lost:
+            self.tell(self.ground.banner(), bad=True)
         self.refresh_headers()
 
     def loaded(self) -> None:
         """A screen has fresh data."""
         self._loaded_at = (self.now(), self._monotonic())
+        self.answered()
         self.refresh_headers()
-
-    def refresh_headers(self) -> None:
-        """Draw the headers of all visible screens anew."""
-        for screen in self.screen_stack:
-            if isinstance(screen, ConsoleScreen):
-                screen.refresh_header()
 
     @property
     def age(self) -> float:
@@ -155,35 +179,105 @@ class Console(App[None]):
         claimed = " (claimed)" if self.actor is not None and self.actor.claimed else ""
         as_of = "opening" if self._loaded_at is None else f"{self._loaded_at[0]:%H:%M:%S}Z"
         turn = "~" if self.look.ascii else "↻"
-        if self.held:
-            pulse = "paused"
+        if self.ground.lost:
+            pulse = f"DATABASE LOST, data {self.age:.0f}s old"
+        elif self.held:
+            pulse = self.why_held()
         elif self.age > STALE_AFTER:
             pulse = f"stale {self.age:.0f}s"
         else:
             pulse = f"{turn}{self._interval:g}s"
-        mode = "WRITE" if self.writable else "READ"
         name = self.database if len(self.database) <= 24 else self.database[:23] + self.look.dots
-        return Text(f" grantflow  {name}  {mode}  op={who}{claimed}  as of {as_of}  {pulse}", no_wrap=True)
+        told = f" grantflow  {name}  {self.mode_words()}  op={who}{claimed}  as of {as_of}  {pulse}"
+        return Text(told, no_wrap=True)
 
     # -- going places ---------------------------------------------------------------------------
     async def action_fleet(self) -> None:
         """Screen 1."""
-        await self.switch_mode("fleet")
+        await self._show_mode("fleet")
 
     async def action_installations(self) -> None:
         """Screen 2."""
-        await self.switch_mode("installations")
+        await self._show_mode("installations")
 
-    async def on_lines_opened(self, event: object) -> None:
-        """A number on the fleet page opens the rows it counts."""
-        await self.switch_mode("installations")
-        while not isinstance(self.screen, BrowseScreen):
+    async def action_jobs(self) -> None:
+        """Screen 5."""
+        await self._show_mode("jobs")
+
+    async def action_apps(self) -> None:
+        """Screen 3."""
+        await self._show_mode("apps")
+
+    async def action_sweeps(self) -> None:
+        """Screen 4."""
+        await self._show_mode("sweeps")
+
+    async def action_audit(self) -> None:
+        """Screen 6."""
+        await self._show_mode("audit")
+
+    async def on_lines_opened(self, event: Lines.Opened) -> None:
+        """A number opens the rows it counts, a name what it stands for."""
+        if event.line.installation is not None:
+            self.open_detail(event.line.installation)
+        elif event.query is not None:
+            await self.open_filter(event.query)
+
+    async def on_horizon_opened(self, event: Horizon.Opened) -> None:
+        """A bar opens the rows it counts."""
+        await self.open_filter(event.query)
+
+    async def _show_mode(self, name: str) -> None:
+        self._heading = None
+        await self.switch_mode(name)
+        if isinstance(self.screen, ConsoleScreen):
+            self.visited(self.screen.place)
+
+    async def open_filter(self, query: str) -> None:
+        """Show what a filter finds."""
+        await self.go(Place("installations", query))
+
+    async def go(self, place: Place) -> None:
+        """Show a view, whatever is on screen."""
+        self._heading = None
+        await self.switch_mode(place.screen)
+        while len(self.screen_stack) > 1:
             await self.pop_screen()
-        self.screen.use(getattr(event, "query", ""))
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen) and screen.place != Place(place.screen, place.filter):
+            self._heading = Place(place.screen, place.filter)
+            screen.use(place.filter)
+        if place.installation is not None:
+            self._heading = None
+            self.push_screen(DetailScreen(place.installation))
+        if self._heading is None:
+            self.visited(place)
+
+    def visited(self, place: Place) -> None:
+        """A view came up; while another one is on its way it is none."""
+        if self._heading is None or place == self._heading:
+            self._heading = None
+            self.places.visit(place)
+
+    async def action_history(self, by: int) -> None:
+        """Back or forward through the views."""
+        await self._return(self.places.step(by))
+
+    async def action_last_view(self) -> None:
+        """The view before this one."""
+        await self._return(self.places.last())
+
+    async def _return(self, place: Place | None) -> None:
+        if place is None:
+            self.tell("there is no view beyond this one")
+        else:
+            await self.go(place)
 
     def open_detail(self, installation_id: str) -> None:
         """Push the detail of one installation."""
+        below = self.screen.place if isinstance(self.screen, ConsoleScreen) else Place(self.current_mode)
         self.push_screen(DetailScreen(installation_id))
+        self.visited(replace(below, installation=installation_id))
 
     def action_help(self) -> None:
         """Keys, filter, states."""
@@ -200,48 +294,50 @@ class Console(App[None]):
         self.copy_to_clipboard(clean(installation_id))
         self.tell(f"copied {clean(installation_id)}")
 
-    def tell(self, message: str, *, bad: bool = False) -> None:
-        """Say something on the screen that is on top."""
-        if isinstance(self.screen, ConsoleScreen):
-            self.screen.tell(message, bad=bad)
+    # -- saved filters and the palette ----------------------------------------------------------
+    def saved_filters(self) -> dict[str, str]:
+        """Name and filter, from the user's own file."""
+        return _saved.load(_saved.default_path())
 
-    # -- forcing --------------------------------------------------------------------------------
-    def why_read_only(self) -> str | None:
-        """Why nothing can be changed now, or None."""
-        if not self.asked_to_write:
-            return "READ mode: nothing is changed; start with --write --operator NAME"
-        if self.actor is None:
-            return "READ mode: a change needs a name; start with --write --operator NAME"
-        if self.age > READ_ONLY_AFTER and not self.paused:
-            return f"the data is {lasting_seconds(self.age)} old: nothing is changed on such ground; r refreshes"
-        return None
+    def action_save_filter(self) -> None:
+        """Ask for a name and keep the filter on screen under it."""
+        screen = self.screen
+        if not isinstance(screen, BrowseScreen) or not screen.filter:
+            self.tell("there is no filter on screen to save")
+            return
+        text = screen.filter
 
-    def open_force(self, installation_id: str) -> None:
-        """Open the force dialog, or say why not."""
-        if (why := self.why_read_only()) is not None:
-            self.tell(why, bad=True)
-            return
-        self.run_worker(self._open_force(installation_id), group="dialog", exclusive=True)
-
-    async def _open_force(self, installation_id: str) -> None:
-        screen, engine, actor = self.screen, self.engine, self.actor
-        if not isinstance(screen, ConsoleScreen) or engine is None or actor is None:
-            return
-        try:
-            seen = await engine.get(installation_id)
-        except GrantflowError as error:
-            self.tell(said(error), bad=True)
-            return
-        if self.screen is screen:
-            await self.push_screen(ForceDialog(engine, actor, self.look, seen, self._monotonic), self._forced)
+        def keep(name: str | None) -> None:
             self.refresh_headers()
+            if name is None:
+                return
+            try:
+                _saved.save(_saved.default_path(), name, text)
+            except _saved.CannotSave as error:
+                self.tell(clean(error), bad=True)
+            else:
+                self.tell(f"saved: {clean(name)}; the palette has it as filter {clean(name)}")
 
-    def _forced(self, target: str | None) -> None:
-        if target is not None:
-            self.tell(f"forced: now {clean(target)}")
+        self.push_screen(NameDialog(text, ascii_only=self.look.ascii), keep)
         self.refresh_headers()
 
+    def action_command_palette(self) -> None:
+        """Open the palette with the apps that there are."""
+        self.run_worker(self._open_palette(), group="palette", exclusive=True)
 
-def lasting_seconds(seconds: float) -> str:
-    """Seconds as people read them."""
-    return lasting(timedelta(seconds=seconds))
+    async def _open_palette(self) -> None:
+        screen = self.screen
+        if self.engine is not None and isinstance(screen, ConsoleScreen):
+            engine = self.engine
+
+            async def keys() -> None:
+                self.app_keys = [app.app for app in await engine.ops.app_overview()]
+
+            await screen.guarded(keys)
+        if self.screen is screen:
+            super().action_command_palette()
+            self.refresh_headers()
+
+    def monotonic(self) -> float:
+        """Seconds that never step back."""
+        return self.now_monotonic()

@@ -14,12 +14,14 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Static
 
-from grantflow.errors import GrantflowError
+from grantflow.errors import DatabaseError, GrantflowError
+from grantflow_tui._places import Place
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
     from grantflow import Engine
     from grantflow_tui._app import Console
+    from grantflow_tui._confirm import ConfirmDialog
 
 BAD = Style(color="#D2616F", bold=True)
 TITLE = Style(bold=True, underline=True)
@@ -41,8 +43,18 @@ class ConsoleScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "app.fleet", "fleet", show=False),
         Binding("2", "app.installations", "installations", show=False),
+        Binding("5", "app.jobs", "jobs", show=False),
+        Binding("3", "app.apps", "apps", show=False),
+        Binding("4", "app.sweeps", "sweeps", show=False),
+        Binding("6", "app.audit", "audit", show=False),
+        Binding("left_square_bracket", "app.history(-1)", "back", show=False),
+        Binding("right_square_bracket", "app.history(1)", "forward", show=False),
+        Binding("minus", "app.last_view", "last view", show=False),
+        Binding("colon,ctrl+p", "app.command_palette", "palette", show=False),
         Binding("r", "reload", "refresh", show=False),
         Binding("p", "app.pause", "pause", show=False),
+        Binding("W", "app.ask_to_write", "write mode", show=False),
+        Binding("Y", "app.copy_command", "copy the command line", show=False),
         Binding("question_mark,f1", "app.help", "help", show=False),
         Binding("q,ctrl+c", "app.quit", "quit", show=False),
     ]
@@ -76,6 +88,18 @@ class ConsoleScreen(Screen[None]):
         """The screen's own widgets."""
         yield from ()
 
+    @property
+    def pauses(self) -> str:
+        """Why this screen's refresh stands still, for the header; empty while it does not."""
+        return ""
+
+    def command(self) -> str:
+        """The command line that shows the same, where there is one."""
+        return ""
+
+    def acted(self) -> None:
+        """Something was changed from here."""
+
     async def load(self, engine: Engine) -> None:
         """Read what the screen shows, and show it."""
 
@@ -83,12 +107,25 @@ class ConsoleScreen(Screen[None]):
         """Data may be old when a screen comes back."""
         self.action_reload()
 
+    @property
+    def idle(self) -> bool:
+        """Whether what it shows is not read again by itself."""
+        return False
+
+    @property
+    def place(self) -> Place:
+        """The view it shows, for the history."""
+        return Place(self.app.current_mode)
+
+    def use(self, query: str) -> None:
+        """Show what a filter finds; a screen without one shows everything."""
+
     def action_reload(self) -> None:
         """Read again, in a worker; a second wish while one runs is served once, afterwards."""
         if self._reading:
             self._again = True
             return
-        if self.console_app.engine is not None and self.query("#status"):
+        if self.console_app.engine is not None and self.query("#status") and not self.idle:
             self._reading = True
             self.run_worker(self._reload(), group="load")
 
@@ -114,6 +151,8 @@ class ConsoleScreen(Screen[None]):
         try:
             await work()
         except GrantflowError as error:
+            if isinstance(error, DatabaseError):
+                self.console_app.failed(said(error))
             self.tell(said(error), bad=True)
             return False
         except NoMatches:
@@ -121,6 +160,26 @@ class ConsoleScreen(Screen[None]):
                 raise
             return False  # the screen went away while its data was on the way
         return True
+
+    def ask_first(self, dialog: Callable[[Engine], Awaitable[ConfirmDialog]]) -> None:
+        """Open the dialog of a deed, or say why nothing may be done."""
+        app, engine = self.console_app, self.console_app.engine
+        if (why := app.why_read_only()) is not None or engine is None:
+            self.tell(why or "the database is not open yet", bad=True)
+            return
+
+        async def ask() -> None:
+            made = await dialog(engine)
+            if app.screen is self:
+                await app.push_screen(made, self._done)
+                app.refresh_headers()
+
+        self.run_worker(self.guarded(ask), group="dialog", exclusive=True)
+
+    def _done(self, told: str | None) -> None:
+        self.console_app.refresh_headers()
+        if told is not None:
+            self.tell(told)
 
     def refresh_header(self) -> None:
         """Draw the header anew."""

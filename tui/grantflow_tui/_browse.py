@@ -1,26 +1,29 @@
-"""Screen 2, installations: a filter line over the virtual list."""
+"""Screen 2, installations: a filter line, facets, the virtual list, and a preview of the row under the cursor."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widgets import Input, Static
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
 
-from grantflow.errors import FilterSyntaxError, GrantflowError
-from grantflow_tui import _window
-from grantflow_tui._base import BAD, ConsoleScreen, said
-from grantflow_tui._field import Field
+from grantflow.errors import GrantflowError
+from grantflow_tui import _facets, _window
+from grantflow_tui._filtered import FilterInput
+from grantflow_tui._lines import Lines
 from grantflow_tui._list import InstallationList
-from grantflow_tui._text import clean
+from grantflow_tui._marking import Marking
 
 if TYPE_CHECKING:
-    from grantflow import Engine, Installation, Matches
+    from grantflow import Engine, Matches
 
+__all__ = ["BrowseScreen", "FilterInput", "counted"]
 _EXACT_BELOW = 10_001
+_FACETS_FROM = 120
+_EVERY = 15
 
 
 def counted(matches: Matches) -> str:
@@ -33,52 +36,50 @@ def counted(matches: Matches) -> str:
     return f"{matches.count:,} match" if matches.exact else f"≥{_EXACT_BELOW - 1:,} match"
 
 
-class FilterInput(Field):
-    """The filter line; esc gives the keyboard back to the list."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "screen.leave_filter", show=False)]
-
-
-class BrowseScreen(ConsoleScreen):
+class BrowseScreen(Marking):
     """Installations by filter.
 
     | key | does |
     |---|---|
-    | / | edit the filter; enter runs it |
-    | esc | back to the list; in the list: clear the filter |
     | f | force dialog |
     | y | copy the id |
+    | S | save the filter under a name |
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "edit_filter", "filter", show=False, priority=True),
-        Binding("escape", "clear_filter", show=False),
         Binding("f", "force", "force", show=False),
         Binding("y", "copy", "copy id", show=False),
+        Binding("S", "app.save_filter", "save filter", show=False),
+    ]
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - textual declares it so
+        (0, "-narrow"),
+        (100, "-wide"),
+        (_FACETS_FROM, "-facets"),
     ]
     DEFAULT_CSS = """
-    BrowseScreen #bar { height: 1; }
-    BrowseScreen #slash { width: 3; }
-    BrowseScreen #filter { width: 1fr; }
-    BrowseScreen #count { width: auto; margin-left: 1; }
-    BrowseScreen #caret { height: auto; max-height: 4; display: none; }
-    BrowseScreen #caret.-shown { display: block; }
+    BrowseScreen #middle { height: 1fr; }
+    BrowseScreen #facets, BrowseScreen #preview { display: none; }
+    BrowseScreen.-facets #facets { display: block; width: 24; margin-right: 1; }
+    BrowseScreen.-facets #preview { display: block; height: 4; border-top: solid $foreground-muted; }
     """
-    hint = "/ filter · enter open · f force · y copy id · j k g G move · ? help · q quit"
+    hint = "/ filter · enter open · space mark · a verbs · b bulk · f force · y copy id · : palette · ? help · q quit"
+    everything = "all installations"
 
     def __init__(self) -> None:
         super().__init__()
-        self.filter = ""
         self._go = "start"
+        self._faceted: str | None = None
+        self._turn = 0
 
     def body(self) -> ComposeResult:
-        """Filter line, the place of its errors, the list."""
-        with Horizontal(id="bar"):
-            yield Static(" / ", id="slash", markup=False)
-            yield FilterInput(id="filter", compact=True, placeholder="all installations", max_length=1000)
-            yield Static("", id="count", markup=False)
-        yield Static("", id="caret", markup=False)
-        yield InstallationList(self.console_app.look, id="list")
+        """Filter line, facets, the list, and what stands under it."""
+        yield from self.filter_line()
+        yield Static("", id="marks", markup=False)
+        with Horizontal(id="middle"):
+            yield Lines(id="facets")
+            with Vertical():
+                yield InstallationList(self.console_app.look, id="list")
+                yield Static("", id="preview", markup=False)
 
     def on_mount(self) -> None:
         """The list has the keyboard."""
@@ -90,85 +91,87 @@ class BrowseScreen(ConsoleScreen):
         return self.query_one("#list", InstallationList)
 
     @property
-    def chosen(self) -> Installation | None:
-        """The row under the cursor."""
-        return self.list.current
+    def main(self) -> InstallationList:
+        """The list has the keyboard."""
+        return self.list
 
-    def use(self, query: str) -> None:
-        """Show what another screen asks for."""
-        field = self.query_one("#filter", Input)
-        field.value = query
-        self._apply(query)
+    def asked(self, engine: Engine) -> _window.Marked:
+        """The engine, with what is marked."""
+        return _window.Marked(engine, self.console_app.marked)
 
     async def load(self, engine: Engine) -> None:
-        """The window again, and the bounded count."""
+        """The window again, the bounded count, and now and then the facets."""
         go, self._go = self._go, ""
         query, now = self.filter, self.console_app.now
         try:
-            rows = await (_window.from_start(engine, query) if go else _window.again(engine, self.list.rows))
+            asked = self.asked(engine)
+            rows = await (_window.from_start(asked, query) if go else _window.again(asked, self.list.rows))
         except GrantflowError:
             self._go = go
             raise
         self.list.show(rows, now(), go=go)
-        self.query_one("#count", Static).update(counted(await engine.count(query)))
+        self.query_one("#count", Static).update(counted(await asked.count(query)))
+        await self.count_hidden(engine)
+        self._facet(engine)
 
-    # -- the filter line ------------------------------------------------------------------------
-    def action_edit_filter(self) -> None:
-        """Give the keyboard to the filter line, before the next key is looked at."""
-        self.set_focus(self.query_one("#filter", Input))
+    async def found(self, engine: Engine, query: str) -> bool:
+        """The first window and the bounded count."""
+        asked = self.asked(engine)
+        rows = await _window.from_start(asked, query)
+        matches = await asked.count(query)
+        self._go = ""
+        self.list.show(rows, self.console_app.now(), go="start")
+        self.query_one("#count", Static).update(counted(matches))
+        await self.count_hidden(engine)
+        self.call_later(self._facet, engine)
+        return bool(rows.items)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as the base
-        """In the filter line a slash is a letter."""
-        return not (action == "edit_filter" and isinstance(self.focused, FilterInput))
+    def scans(self, engine: Engine, query: str) -> tuple[str, ...]:
+        """Fields that no index answers."""
+        return engine.scans(query)
 
-    def action_leave_filter(self) -> None:
-        """Back to the list; the line shows the filter that is on screen."""
-        self.query_one("#filter", Input).value = self.filter
-        self._caret(None)
-        self.set_focus(self.list)
+    async def suggestions(self, engine: Engine, text: str) -> Sequence[str]:
+        """Fields, words and values."""
+        return await engine.suggestions(text)
 
-    def action_clear_filter(self) -> None:
-        """Show all installations again."""
-        if self.filter:
-            self.use("")
+    async def without(self, engine: Engine, query: str) -> Sequence[tuple[str, str]]:
+        """Each term, and how many match without it."""
+        return [
+            (term, counted(matches))
+            for term, matches in await engine.narrowing(query, marked=self.console_app.marked)
+        ]
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter runs the filter."""
-        self._apply(event.value)
-
-    def _apply(self, query: str) -> None:
-        self.run_worker(self._try(query), group="filter")
-
-    async def _try(self, query: str) -> None:
-        """Only a filter that can be read replaces the one on screen."""
-        engine = self.console_app.engine
-        if engine is None:
-            self.filter, self._go = query, "start"
+    # -- facets and preview ---------------------------------------------------------------------
+    def _facet(self, engine: Engine) -> None:
+        """Count the parts of what matches, at once and now and then, where there is room and an index."""
+        self._turn += 1
+        if self.size.width < _FACETS_FROM or (self._faceted == self.filter and self._turn % _EVERY):
             return
-        try:
-            async with self.turn:
-                rows = await _window.from_start(engine, query)
-                matches = await engine.count(query)
-                self.filter, self._go = query, ""
-                self.list.show(rows, self.console_app.now(), go="start")
-        except FilterSyntaxError as error:
-            self._caret(error)
-        except GrantflowError as error:
-            self.tell(said(error), bad=True)
+        self._faceted = self.filter
+        place = self.query_one("#facets", Lines)
+        if self.scanned:
+            place.show(_facets.none("a scan has no facets"))
         else:
-            self._caret(None)
-            self.query_one("#count", Static).update(counted(matches))
-            self.set_focus(self.list)
-            self.tell(self.hint)
+            self.run_worker(self._count_facets(engine, self.filter), group="facets", exclusive=True)
 
-    def _caret(self, error: FilterSyntaxError | None) -> None:
-        place = self.query_one("#caret", Static)
-        place.set_class(error is not None, "-shown")
-        if error is not None:
-            text, _, caret = error.caret.partition("\n")
-            shown = Text(f"   {clean(text)}\n   {caret} ")
-            shown.append(said(error), style=BAD)
-            place.update(shown)
+    async def _count_facets(self, engine: Engine, query: str) -> None:
+        async def count() -> None:
+            lines = await _facets.read(self.asked(engine), query, self.list.rows.items, self.console_app.look)
+            if query == self.filter:
+                self.query_one("#facets", Lines).show(lines)
+
+        await self.guarded(count)
+
+    def on_resize(self) -> None:
+        """A wider screen has facets."""
+        if (engine := self.console_app.engine) is not None and self.list.now is not None:
+            self._facet(engine)
+
+    def on_installation_list_moved(self) -> None:
+        """Another row, another preview."""
+        here, now = self.chosen, self.list.now
+        shown = _facets.preview(here, self.console_app.look, now) if here is not None and now is not None else ""
+        self.query_one("#preview", Static).update(shown)
 
     # -- the list -------------------------------------------------------------------------------
     def on_installation_list_wanted(self, event: InstallationList.Wanted) -> None:
@@ -183,16 +186,16 @@ class BrowseScreen(ConsoleScreen):
 
     async def _read(self, engine: Engine, what: str) -> None:
         """By the time it is this wish's turn an earlier one may have fulfilled it."""
-        rows, go = self.list.rows, ""
+        rows, go, asked = self.list.rows, "", self.asked(engine)
         if what in {"start", "end"}:
             go = what
-            found = await (_window.from_end if go == "end" else _window.from_start)(engine, self.filter)
+            found = await (_window.from_end if go == "end" else _window.from_start)(asked, self.filter)
         elif (keep := self.list.wish(what)) is None:
             return
         elif what == "onward":
-            found = await _window.onward(engine, rows, keep)
+            found = await _window.onward(asked, rows, keep)
         else:
-            found = await _window.backward(engine, rows, keep)
+            found = await _window.backward(asked, rows, keep)
         self.list.show(found, self.console_app.now(), go=go)
 
     def on_installation_list_opened(self, event: InstallationList.Opened) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,11 +16,22 @@ from textual.widgets import Static
 from grantflow_machines import Actor
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
+from grantflow_tui._command import command
 from grantflow_tui._look import Look
-from grantflow_tui._text import clean, stamp, until
+from grantflow_tui._places import Place
+from grantflow_tui._plan_dialog import Targets
+from grantflow_tui._text import clean, lasting, stamp, until
 
 if TYPE_CHECKING:
-    from grantflow import Attempt, Definition, Engine, Explanation, Installation, TransitionRecord
+    from grantflow import (
+        Attempt,
+        Definition,
+        Engine,
+        Explanation,
+        Installation,
+        TokenHealth,
+        TransitionRecord,
+    )
 
 _LABEL = 10
 
@@ -35,6 +46,7 @@ class Story:
     attempts: tuple[Attempt, ...]
     events: tuple[Explanation, ...]
     asked_as: Actor
+    health: TokenHealth | None
 
 
 async def read(engine: Engine, look: Look, installation_id: str, actor: Actor | None) -> Story:
@@ -46,13 +58,13 @@ async def read(engine: Engine, look: Look, installation_id: str, actor: Actor | 
     if definition is not None and here.state in definition.states and here.quarantined is None:
         events = [await engine.explain(here.id, name, actor=asked) for name in definition.outside_events()]
     history = await engine.history(here.id, limit=50)
-    return Story(here, definition, history, await engine.attempts(here.id), tuple(events), asked)
+    attempts, health = await engine.attempts(here.id), await engine.token_health(here.id)
+    return Story(here, definition, history, attempts, tuple(events), asked, health)
 
 
 def lifecycle(story: Story, look: Look) -> Text:
     """The chart with the current state lit."""
-    out = Text("Lifecycle\n", style=TITLE)
-    out.append_text(Text(style=Style.null()))
+    out = _titled("Lifecycle")
     if story.definition is None:
         return out + Text(f"no chart for kind {clean(story.installation.kind)}", style=BAD)
     return _join(out, draw(story.definition, story.installation.state, look))
@@ -62,7 +74,7 @@ def facts(story: Story, look: Look, now: datetime) -> Text:
     """Who, what, and the clocks."""
     here = story.installation
     soon = look.expiring(here.state, here.expires_at, now)
-    out = Text("Installation\n", style=TITLE)
+    out = _titled("Installation")
     state = look.badge(here.state, expiring=soon)
     if here.overdue:
         state.append(f"  (stored {clean(here.stored_state)}, overdue)", style=BAD)
@@ -82,36 +94,75 @@ def facts(story: Story, look: Look, now: datetime) -> Text:
         _row(out, "quarantine", Text(clean(here.quarantined), style=BAD))
     _row(out, "version", f"{here.version}  generation {here.generation}{'  FORCED' if here.forced else ''}")
     out.append("\nClocks\n", style=TITLE)
-    for name, moment in (("expires", here.expires_at), ("due", here.due_at), ("entered", here.entered_at)):
+    for name, moment in (
+        ("expires", here.expires_at),
+        ("due", here.due_at),
+        ("warning", here.next_notice_at),
+        ("entered", here.entered_at),
+        ("installed", here.created_at),
+    ):
         _row(out, name, f"{stamp(moment)}  {until(moment, now)}" if moment else "-")
-    out.append("\nScopes\n", style=TITLE)
-    _row(out, "granted", ", ".join(here.granted) or "-")
-    _row(out, "missing", Text(clean(", ".join(here.scopes_missing)), style=BAD) if here.scopes_missing else "-")
+    out.append(f"\nScopes · {len(here.granted)} approved, {len(here.scopes_missing)} awaiting\n", style=TITLE)
+    for mark, scopes, style in (("+", here.scopes_missing, BAD), (look.done, here.granted, Style())):
+        for scope in scopes:
+            out.append(f"{mark} {clean(scope)}\n", style=style)
+    _attempts(out, story, now)
+    if story.health is not None:
+        _health(out, story.health, now)
+    return out
+
+
+def _attempts(out: Text, story: Story, now: datetime) -> None:
+    """Who is at it, how far, and how long there is left."""
     still_open = [attempt for attempt in story.attempts if attempt.outcome is None]
     out.append(f"\nOpen attempts · {len(still_open)}\n", style=TITLE)
     for attempt in still_open:
-        _row(out, attempt.kind, f"{attempt.actor}  ends {until(attempt.expires_at, now)}")
-    return out
+        late = attempt.expires_at <= now
+        left = Text(f"{attempt.step}  {clean(attempt.actor)}  ")
+        left.append(
+            "its time is over" if late else f"{lasting(attempt.expires_at - now)} left", style=BAD if late else ""
+        )
+        _row(out, attempt.kind, left)
+
+
+def _health(out: Text, health: TokenHealth, now: datetime) -> None:
+    """How the tokens of a foreign server do; nothing of the tokens themselves."""
+    out.append("\nTokens\n", style=TITLE)
+    _row(out, "generation", str(health.generation))
+    for name, moment in (
+        ("access", health.access_expires_at),
+        ("refresh", health.refresh_expires_at),
+        ("grant", health.authorization_expires_at),
+        ("renewal", health.refresh_at),
+    ):
+        _row(out, name, f"{stamp(moment)}  {until(moment, now)}" if moment else "-")
+    if not health.renewable:
+        _row(out, "renewable", Text("no", style=BAD))
+    if health.failing is not None:
+        _row(out, "failing", Text(clean(f"{health.failing}, {health.failures} times"), style=BAD))
+    if health.unanswered_since is not None:
+        _row(out, "unanswered", Text(f"since {stamp(health.unanswered_since)}", style=BAD))
+    _row(out, "identity", health.identity or "nobody verified whose grant it is")
 
 
 def timeline(story: Story, look: Look) -> Text:
     """What happened, newest first; forced lines are marked."""
-    out = Text("Timeline · newest first\n", style=TITLE)
+    out = _titled("Timeline · newest first")
     for record in story.history:
         out.append(f"{stamp(record.at)} v{record.version} ", style=DIM)
         if record.forced:
             out.append("!FORCED ", style=BAD)
         out.append_text(_plain(look.badge(record.target)))
-        out.append(f"  {clean(record.event)}  {clean(record.actor)}")
+        out.append(f"\n    {clean(record.event)} by {clean(record.actor)}")
         if record.reason:
-            out.append(f"\n    {clean(record.reason)}", style=Style(italic=True))
+            out.append(f" · {clean(record.reason)}", style=Style(italic=True))
         out.append("\n")
     return out
 
 
 def events(story: Story, look: Look) -> Text:
     """What may happen now, and for the rest why not."""
-    out = Text(f"Events from outside · as {clean(story.asked_as)}\n", style=TITLE)
+    out = _titled(f"Events from outside · as {clean(story.asked_as)}")
     for found in sorted(story.events, key=lambda found: not found.allowed):
         if found.allowed:
             out.append("yes ", style=Style(color="#1CFD91", bold=True))
@@ -142,6 +193,12 @@ def _row(out: Text, name: str, value: str | Text) -> None:
     out.append("\n")
 
 
+def _titled(title: str) -> Text:
+    """A title whose style ends with it: a text's own style would go on under everything that follows."""
+    out = Text()
+    return out.append(f"{title}\n", style=TITLE)
+
+
 def _plain(text: Text) -> Text:
     """The text with its base style as a span, so that it keeps it inside another text."""
     out = Text()
@@ -162,6 +219,7 @@ class DetailScreen(ConsoleScreen):
     | key | does |
     |---|---|
     | j k, ctrl+d ctrl+u, g G | scroll |
+    | a | verbs for it |
     | f | force dialog |
     | y | copy the id |
     | esc | back |
@@ -170,6 +228,7 @@ class DetailScreen(ConsoleScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,left", "back", "back", show=False),
         Binding("f", "force", "force", show=False),
+        Binding("a", "verbs", "verbs", show=False),
         Binding("y", "copy", "copy id", show=False),
         Binding("j,down", "scroll_by(1)", show=False),
         Binding("k,up", "scroll_by(-1)", show=False),
@@ -187,7 +246,7 @@ class DetailScreen(ConsoleScreen):
     DetailScreen.-wide #right { margin-left: 2; }
     DetailScreen #scroll Static { margin-bottom: 1; }
     """
-    hint = "esc back · f force · y copy id · r refresh · j k scroll · ? help"
+    hint = "esc back · a verbs · f force · y copy id · r refresh · j k scroll · ? help"
 
     def __init__(self, installation_id: str) -> None:
         super().__init__()
@@ -204,6 +263,13 @@ class DetailScreen(ConsoleScreen):
                 with Vertical(id="right"):
                     yield Static("", id="timeline", markup=False)
                     yield Static("", id="events", markup=False)
+
+    @property
+    def place(self) -> Place:
+        """The view: this installation on top of the list it was opened from."""
+        below = self.app.screen_stack[0]
+        under = below.place.filter if isinstance(below, ConsoleScreen) else ""
+        return Place(self.app.current_mode, under, self.installation_id)
 
     async def load(self, engine: Engine) -> None:
         """Read the story anew."""
@@ -222,11 +288,20 @@ class DetailScreen(ConsoleScreen):
 
     def action_back(self) -> None:
         """Back to where it was opened."""
+        self.console_app.visited(replace(self.place, installation=None))
         self.app.pop_screen()
 
     def action_force(self) -> None:
         """Open the force dialog."""
         self.console_app.open_force(self.installation_id)
+
+    def action_verbs(self) -> None:
+        """Open the menu of verbs."""
+        self.console_app.open_verbs(Targets(), self.installation_id)
+
+    def command(self) -> str:
+        """The same on the command line."""
+        return command("show", self.installation_id)
 
     def action_copy(self) -> None:
         """Copy the id."""

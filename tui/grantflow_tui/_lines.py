@@ -17,14 +17,32 @@ from textual.strip import Strip
 
 _ON = Style(reverse=True)
 _PLAIN = Style()
+_TITLE = Style(bold=True)
+_RULE = Style(dim=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line; with a filter it is a link."""
+    """One line; with a filter, or an installation, it is a link."""
 
     text: Text
     filter: str | None = None
+    installation: str | None = None
+    key: int | None = None
+    """What tells it from other lines that lead to the same, or nowhere; the cursor stops at it."""
+    ruled: bool = False
+    """A title: the rest of the line is drawn through."""
+
+    @property
+    def link(self) -> tuple[str | None, str | None, int | None] | None:
+        """What the cursor is bound to; None where it does not stop."""
+        found = (self.filter, self.installation, self.key)
+        return None if found == (None, None, None) else found
+
+
+def rule(title: str) -> Line:
+    """A title over a panel."""
+    return Line(Text(f"─ {title} ", style=_TITLE), ruled=True)
 
 
 class Lines(ScrollView, can_focus=True):
@@ -40,6 +58,8 @@ class Lines(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", show=False),
         Binding("k,up", "move(-1)", show=False),
+        Binding("ctrl+d,pagedown", "move(10)", show=False),
+        Binding("ctrl+u,pageup", "move(-10)", show=False),
         Binding("g,home", "move(-1000)", show=False),
         Binding("G,end", "move(1000)", show=False),
         Binding("enter", "open", show=False),
@@ -51,13 +71,38 @@ class Lines(ScrollView, can_focus=True):
     class Opened(Message):
         """Enter on a link."""
 
-        def __init__(self, source: Lines, query: str) -> None:
+        def __init__(self, source: Lines, line: Line) -> None:
             super().__init__()
-            self.source, self.query = source, query
+            self.source, self.line = source, line
+            self.query = line.filter
 
         @property
         def control(self) -> Lines:
             """The list that was asked."""
+            return self.source
+
+    class Chosen(Message):
+        """The cursor stands on a line."""
+
+        def __init__(self, source: Lines, line: Line | None) -> None:
+            super().__init__()
+            self.source, self.line = source, line
+
+        @property
+        def control(self) -> Lines:
+            """The list."""
+            return self.source
+
+    class Edge(Message):
+        """The cursor stands at an end and was moved beyond it."""
+
+        def __init__(self, source: Lines, by: int) -> None:
+            super().__init__()
+            self.source, self.by = source, by
+
+        @property
+        def control(self) -> Lines:
+            """The list."""
             return self.source
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - textual's word
@@ -67,40 +112,51 @@ class Lines(ScrollView, can_focus=True):
         self._top = 0
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Take new lines; the cursor keeps its place among the links."""
+        """Take new lines; the cursor stays on its link, or near it where that is gone."""
+        here = self.current
         self.lines = lines
+        if here is not None:
+            same = [number for number, at in enumerate(self.links) if lines[at].link == here.link]
+            self._link = min(same, key=lambda number: abs(number - self._link)) if same else self._link
         self.action_move(0)
 
     @property
     def links(self) -> list[int]:
         """Which lines can be opened."""
-        return [at for at, line in enumerate(self.lines) if line.filter is not None]
+        return [at for at, line in enumerate(self.lines) if line.link is not None]
+
+    @property
+    def current(self) -> Line | None:
+        """The link under the cursor."""
+        links = self.links
+        return self.lines[links[self._link]] if links and self._link < len(links) else None
 
     def action_move(self, by: int) -> None:
         """Go to another link and keep it in sight."""
         links, height = self.links, max(1, self.size.height)
+        before = self._link
         self._link = max(0, min(self._link + by, len(links) - 1))
+        if by and self._link == before:
+            self.post_message(self.Edge(self, by))
         at = links[self._link] if links else 0
         if self._link == 0:
             self._top = 0
         elif at < self._top:
             self._top = at
         self._top = max(self._top, at - height + 1)
+        self.post_message(self.Chosen(self, self.current))
         self.refresh()
 
     def action_open(self) -> None:
         """Open the link under the cursor."""
-        links = self.links
-        query = self.lines[links[self._link]].filter if links else None
-        if query is not None:
-            self.post_message(self.Opened(self, query))
+        if (here := self.current) is not None:
+            self.post_message(self.Opened(self, here))
 
     def on_click(self, event: events.Click) -> None:
         """A click chooses a link."""
         at = self._top + event.y
         if at in self.links:
-            self._link = self.links.index(at)
-            self.refresh()
+            self.action_move(self.links.index(at) - self._link)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
@@ -116,5 +172,8 @@ class Lines(ScrollView, can_focus=True):
         added = _ON if on else _PLAIN
         rendered = self.lines[at].text.render(self.app.console, "")
         segments = [Segment(text, (style or _PLAIN) + added) for text, style, _ in rendered]
+        if self.lines[at].ruled:
+            segments.append(Segment("─" * width, _RULE))
+            return Strip(segments).crop(0, width)
         strip = Strip(segments).adjust_cell_length(width, _ON if on else _PLAIN)
         return strip.crop(0, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _HEAD = Style(bold=True, dim=True)
 _PLAIN = Style()
 _ON = Style(reverse=True)
-_WIDE = 100
+_WIDE = 92
 Column = tuple[str, int]
 
 
@@ -78,6 +79,18 @@ class InstallationList(ScrollView, can_focus=True):
             """The list that asks."""
             return self.source
 
+    class Moved(Message):
+        """The cursor stands on another row, or the row changed."""
+
+        def __init__(self, source: InstallationList) -> None:
+            super().__init__()
+            self.source = source
+
+        @property
+        def control(self) -> InstallationList:
+            """The list that moved."""
+            return self.source
+
     class Opened(Message):
         """Enter on a row."""
 
@@ -95,6 +108,7 @@ class InstallationList(ScrollView, can_focus=True):
         self.look = look
         self.rows = Rows("")
         self.now: datetime | None = None
+        self.marks: Container[str] = ()
         self.cursor_id: str | None = None
         self._cursor = 0
         self._top = 0
@@ -126,6 +140,7 @@ class InstallationList(ScrollView, can_focus=True):
         self._top = max(self._top, self._cursor - body + 1)
         here = self.current
         self.cursor_id = None if here is None else here.id
+        self.post_message(self.Moved(self))
         self.refresh()
 
     def action_move(self, by: int) -> None:
@@ -194,7 +209,8 @@ class InstallationList(ScrollView, can_focus=True):
     def _line(self, at: int, fields: list[Column]) -> Strip:
         item, on = self.rows.items[at], at == self._cursor
         base = _ON if on else _PLAIN
-        segments = [Segment(("> " if self.look.ascii else "▶ ") if on else "  ", base)]
+        gutter = (">" if self.look.ascii else "▶") if on else " "
+        segments = [Segment(gutter + ("*" if item.id in self.marks else " "), base)]
         soon = self.now is not None and self.look.expiring(item.state, item.expires_at, self.now)
         for name, size in fields:
             style = base

@@ -85,6 +85,16 @@ class Look:
         return "->" if self.ascii else "─▶"
 
     @property
+    def done(self) -> str:
+        """The mark of what was approved."""
+        return "*" if self.ascii else "✓"
+
+    @property
+    def bad(self) -> str:
+        """The mark of what is wrong."""
+        return FACES[Severity.BAD].plain if self.ascii else FACES[Severity.BAD].glyph
+
+    @property
     def dots(self) -> str:
         """What stands where text was cut."""
         return "~" if self.ascii else "…"

@@ -58,6 +58,16 @@ def named(text: object) -> str:
     return clean(text).strip() or "''"
 
 
+def term(field: str, value: str) -> str:
+    r"""One term of a filter that takes the value as it stands.
+
+    >>> term("app", 'my "app"')
+    'app="my \\"app\\""'
+    """
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{field}="{escaped}"'
+
+
 def _visible(char: str) -> bool:
     return unicodedata.category(char)[0] not in "CMZ" and char not in _BLANK
 

@@ -5,30 +5,49 @@ A filter is a list of terms that must all hold: `['-'] field op value | bareword
 """
 
 from grantflow._filter._fields import (
+    AUDIT,
     EXPIRING,
     FIELDS,
     FINAL_STATES,
     FLAGS,
+    HAS,
+    INSTALLATIONS,
     LIVE_STATES,
     SORTS,
+    STATES,
+    STUCK,
+    TABLES,
+    WAITING_STATES,
+    WITH_GRANT,
     WORD,
     Field,
     Flag,
+    Table,
     help_rows,
 )
-from grantflow._filter._parse import MAX_LENGTH, MAX_TERMS, MAX_VALUES, parse, quoted, with_term
-from grantflow._filter._query import Exact, Prefix, Query, Span, Term, Value, id_start
+from grantflow._filter._parse import MAX_LENGTH, MAX_TERMS, MAX_VALUES, duration, parse, quoted, terms_of, with_term
+from grantflow._filter._query import AWAITING, Exact, Prefix, Query, Span, Term, Value, id_start
+from grantflow._filter._suggest import Typed, known_words, typed
 
 __all__ = [
+    "AUDIT",
+    "AWAITING",
     "EXPIRING",
     "FIELDS",
     "FINAL_STATES",
     "FLAGS",
+    "HAS",
+    "INSTALLATIONS",
     "LIVE_STATES",
     "MAX_LENGTH",
     "MAX_TERMS",
     "MAX_VALUES",
     "SORTS",
+    "STATES",
+    "STUCK",
+    "TABLES",
+    "WAITING_STATES",
+    "WITH_GRANT",
     "WORD",
     "Exact",
     "Field",
@@ -36,11 +55,17 @@ __all__ = [
     "Prefix",
     "Query",
     "Span",
+    "Table",
     "Term",
+    "Typed",
     "Value",
+    "duration",
     "help_rows",
     "id_start",
+    "known_words",
     "parse",
     "quoted",
+    "terms_of",
+    "typed",
     "with_term",
 ]

@@ -1,7 +1,8 @@
-"""The field table of the filter language, which is also its help."""
+"""The field tables of the filter language, which are also its help: one of installations, one of the audit."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,8 +13,12 @@ EXPIRING = 7 * 86_400_000_000
 """How near a deadline is for `is:expiring`, in microseconds."""
 
 STATES = {str(state.value): state for chart in CHARTS.values() for state in chart.states}
+STUCK = 3_600_000_000
+"""How long a state waits for an attempt before it is stuck, in microseconds: attempts themselves end much earlier."""
 LIVE_STATES = frozenset(name for name, state in STATES.items() if state.grant is Grant.LIVE)
 FINAL_STATES = frozenset(name for name, state in STATES.items() if state.final)
+WAITING_STATES = frozenset(name for name, state in STATES.items() if state.waits_for_attempt)
+WITH_GRANT = frozenset(name for name, state in STATES.items() if state.grant is not Grant.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One word behind `is:`."""
+    """One word behind `is:` or `has:`."""
 
     name: str
     meaning: str
@@ -48,9 +53,14 @@ _FLAGS = (
     Flag("forced", "its last transition was forced", INDEX + "forced"),
     Flag("quarantined", "it cannot be understood and is set aside", INDEX + "quarantined"),
     Flag("expiring", "its grant is live and ends within 7 days", INDEX + "deadline"),
+    Flag("stuck", "it has waited for an attempt for an hour or longer", INDEX + "state"),
     Flag("any", "uninstalled ones too", None),
 )
 FLAGS = MappingProxyType({flag.name: flag for flag in _FLAGS})
+MARKED = "marked"
+"""The word behind `is:` that only a console knows: it passes the ids it means."""
+_HAS = (Flag("failure", "its renewals fail (client mode)", "grantflow_token_set_failing"),)
+HAS = MappingProxyType({flag.name: flag for flag in _HAS})
 
 _WORD_MEANS = "a word alone: the beginning of an account, or at least 8 characters of an id"
 WORD = Field("word", _WORD_MEANS, "word", "acme", INDEX + "account")
@@ -72,8 +82,11 @@ _FIELDS = (
     Field("entered", "how long ago it entered its state", "ago", "entered:<3h", INDEX + "entered"),
     Field("created", "how long ago it was installed", "ago", "created:2026-08-01"),
     Field("version", "how many transitions it has seen", "number", "version:>100"),
-    Field("is", ", ".join(FLAGS), "flag", "is:overdue", INDEX + "due"),
-    Field("scope", "a granted scope", "scope", "scope:+crm.read"),
+    Field("is", ", ".join((*FLAGS, f"{MARKED} (console)")), "flag", "is:overdue", INDEX + "due"),
+    Field("has", "failure: its renewals fail (client mode)", "flag", "has:failure", HAS["failure"].index),
+    Field("run", "a sweep that moved it", "text", "run:0198c0de*", "grantflow_transition_run"),
+    Field("incident", "cause of an open incident of its app, * for any", "text", "incident:*", INDEX + "app"),
+    Field("scope", "+ a granted scope, ? one it must have and waits for, ?* any", "scope", "scope:?crm.read"),
     Field("sort", _SORT_MEANS, "sort", "sort:-entered", INDEX + "deadline"),
 )
 FIELDS = MappingProxyType({field.name: field for field in _FIELDS})
@@ -84,6 +97,39 @@ SORTS = MappingProxyType(
 """Sort → column; ties are in the order of installation."""
 
 
-def help_rows() -> tuple[Field, ...]:
-    """The field table in the order of the help."""
-    return (WORD, *FIELDS.values())
+_OUTCOMES = ("applied", "previewed", "refused", "started")
+_AUDIT = (
+    Field("actor", "who, for example operator:maria", "text", "actor:operator:maria"),
+    Field("verb", "what was done, tried or previewed", "text", "verb:force"),
+    Field("outcome", ", ".join(_OUTCOMES), "name", "outcome:refused"),
+    Field("target", "what it was about", "text", "target:crm-*"),
+    Field("at", "how long ago", "ago", "at:<24h", "grantflow_action"),
+    Field("reason", "the reason that was given", "text", "reason:OPS-312*"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What one list can be filtered by."""
+
+    fields: Mapping[str, Field]
+    word: Field
+    names: Mapping[str, tuple[str, ...]]
+    """Fields that know all their values."""
+    sorts: Mapping[str, str]
+
+
+INSTALLATIONS = Table(FIELDS, WORD, MappingProxyType({"state": tuple(STATES), "kind": tuple(CHARTS)}), SORTS)
+AUDIT = Table(
+    MappingProxyType({field.name: field for field in _AUDIT}),
+    Field("word", "a word alone: the beginning of a target", "word", "0198c0de"),
+    MappingProxyType({"outcome": _OUTCOMES}),
+    MappingProxyType({}),
+)
+TABLES = MappingProxyType({"installations": INSTALLATIONS, "audit": AUDIT})
+
+
+def help_rows(table: str = "installations") -> tuple[Field, ...]:
+    """The field table of `installations` or of the `audit`, in the order of the help."""
+    chosen = TABLES[table]
+    return (chosen.word, *chosen.fields.values())

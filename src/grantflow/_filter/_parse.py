@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import NoReturn
 
 from grantflow._clock import to_instant
-from grantflow._filter._fields import FIELDS, FLAGS, SORTS, STATES, WORD
-from grantflow._filter._query import Exact, Prefix, Query, Span, Term, Value
+from grantflow._filter._fields import FLAGS, HAS, INSTALLATIONS, MARKED, Table
+from grantflow._filter._query import AWAITING, Exact, Prefix, Query, Span, Term, Value
 from grantflow.errors import BadInput, FilterSyntaxError
-from grantflow_machines import CHARTS, Instant
+from grantflow_machines import Instant
 
 MAX_LENGTH = 2_000
 MAX_TERMS = 32
 MAX_VALUES = 64
 
 _SUBJECT_KINDS = frozenset(("account", "agent", "user"))
-_NAMES = MappingProxyType({"state": tuple(STATES), "kind": tuple(CHARTS)})
+_FLAGS = MappingProxyType({"is": FLAGS, "has": HAS})
 _TERM = re.compile(r"(-?)([A-Za-z_]+)(!=|<=|>=|[:=<>])")
 _COMPARISON = re.compile(r"[<>]=?")
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_@/.-]*")
 _SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800})
 _DAY = 86_400_000_000
-_LONGEST = 36_500 * _DAY
+_LONGEST = timedelta(days=36_500)
 
 
 def quoted(value: str) -> str:
@@ -46,6 +46,25 @@ def quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def duration(text: str) -> timedelta:
+    """A span of time as filters write it: seconds, minutes, hours, days or weeks.
+
+    >>> duration("180d"), duration("12h")
+    (datetime.timedelta(days=180), datetime.timedelta(seconds=43200))
+
+    Raises BadInput for everything else, and for more than 36500 days.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        msg = f"{text[:40]!r} is no span of time"
+        raise BadInput(msg, hint="write 90s, 30m, 12h, 180d or 2w")
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST.total_seconds():
+        msg = "a span of time is at most 36500d"
+        raise BadInput(msg)
+    return timedelta(seconds=seconds)
+
+
 def with_term(text: str, term: str) -> str:
     """The filter with one more term, once.
 
@@ -57,8 +76,18 @@ def with_term(text: str, term: str) -> str:
     return " ".join(raw if term in raw else [*raw, term])
 
 
-def parse(text: str, now: Instant) -> Query:
-    """Read a filter; `now` is what its durations count from.
+def terms_of(text: str) -> tuple[str, ...]:
+    """The terms as they were written, the sort left out.
+
+    >>> terms_of('state:active "two words" sort:id')
+    ('state:active', '"two words"')
+    """
+    _check(text)
+    return tuple(token for _, token in _tokens(text) if not token.lower().startswith(("sort:", "sort=")))
+
+
+def parse(text: str, now: Instant, table: Table = INSTALLATIONS, marked: Collection[str] | None = None) -> Query:
+    """Read a filter; `now` is what its durations count from, `marked` the ids that `is:marked` means.
 
     Raises FilterSyntaxError, which points at the character, for everything that cannot be read.
     """
@@ -71,7 +100,7 @@ def parse(text: str, now: Instant) -> Query:
     for count, (position, token) in enumerate(_tokens(text)):
         if count == MAX_TERMS:
             _fail(f"a filter has at most {MAX_TERMS} terms", text, position)
-        reader = _Reader(text, now, position, token)
+        reader = _Reader(text, now, position, token, table, marked)
         if reader.field != "sort":
             terms.append(reader.term())
         elif sort is not None:
@@ -136,15 +165,18 @@ class _Item:
 class _Reader:
     """Reads one term."""
 
-    def __init__(self, text: str, now: Instant, position: int, token: str) -> None:
+    def __init__(
+        self, text: str, now: Instant, position: int, token: str, table: Table, marked: Collection[str] | None
+    ) -> None:
         self.text, self.now, self.position, self.token = text, now, position, token
+        self.table, self.marked = table, marked
         found = _TERM.match(token)
         self.negated = token.startswith("-")
-        self.field = WORD.name if found is None else found[2].lower()
+        self.field = table.word.name if found is None else found[2].lower()
         self.op = ":" if found is None else found[3]
         self.rest = int(self.negated) if found is None else found.end()
-        if found is not None and self.field not in FIELDS:
-            hint = f"{_near(self.field, FIELDS)}; quote the word to search for it"
+        if found is not None and self.field not in table.fields:
+            hint = f"{_near(self.field, table.fields)}; quote the word to search for it"
             self._fail(f"there is no field {found[2]!r}", found.start(2), hint)
         if self.op == ":" and found is not None:
             ahead = _COMPARISON.match(token, self.rest)
@@ -157,12 +189,15 @@ class _Reader:
         _fail(message, self.text, self.position + offset, hint)
 
     def _example(self) -> str:
-        return f"write {FIELDS[self.field].example}"
+        return f"write {self.table.fields[self.field].example}"
 
     def term(self) -> Term:
         """The term; barewords are prefixes."""
-        kind = WORD.kind if self.field == WORD.name else FIELDS[self.field].kind
+        word = self.table.word
+        kind = word.kind if self.field == word.name else self.table.fields[self.field].kind
         items = self._items()
+        if self.field == "is" and len(items) == 1 and items[0].text == MARKED and not items[0].star:
+            return self._marks(items[0])
         if self.op not in ":=":
             if kind not in {"ahead", "ago", "number"}:
                 self._fail(f"{self.field} cannot be compared with {self.op}", 0, self._example())
@@ -170,6 +205,13 @@ class _Reader:
                 self._fail("only one value can be compared with", items[1].position)
         values = [value for item in items for value in self._values(kind, item)]
         return Term(self.field, self.op, _apart(values), self.negated, self.position)
+
+    def _marks(self, item: _Item) -> Term:
+        """Marks are ids, as many as there are."""
+        if self.marked is None:
+            self._fail("only a console knows what is marked", item.position)
+        ids = tuple(Exact(name) for name in dict.fromkeys(self.marked))
+        return Term("id", ":", ids, self.negated, self.position)
 
     def sort(self) -> tuple[str, bool]:
         """(sort, descending)."""
@@ -179,8 +221,9 @@ class _Reader:
         if len(items) > 1:
             self._fail("there is one sort at a time", items[1].position)
         name = items[0].text
-        if name.removeprefix("-") not in SORTS or items[0].star:
-            self._fail(f"there is no sort {name!r}", items[0].position, _near(name.removeprefix("-"), SORTS))
+        sorts = self.table.sorts
+        if name.removeprefix("-") not in sorts or items[0].star:
+            self._fail(f"there is no sort {name!r}", items[0].position, _near(name.removeprefix("-"), sorts))
         return name.removeprefix("-"), name.startswith("-")
 
     def _items(self) -> list[_Item]:
@@ -197,7 +240,7 @@ class _Reader:
     def _item(self, at: int) -> tuple[_Item, int]:
         """One value and the offset of what ended it: a comma or the end."""
         token = self.token
-        single = self.field == WORD.name
+        single = self.field == self.table.word.name
         if token.startswith('"', at):
             chars, end = [], at + 1
             while token[end] != '"':
@@ -233,8 +276,9 @@ class _Reader:
         if kind == "name":
             return self._names(item)
         if kind == "flag":
-            if item.text not in FLAGS or item.star:
-                self._fail(f"there is no is:{item.text}", item.position, _near(item.text, FLAGS))
+            known = _FLAGS[self.field]
+            if item.text not in known or item.star:
+                self._fail(f"there is no {self.field}:{item.text}", item.position, _near(item.text, known))
             if item.text == "any" and self.negated:
                 self._fail("-is:any matches nothing", item.position)
             return [Exact(item.text)]
@@ -251,7 +295,7 @@ class _Reader:
         return made(item.text.lower() if self.field == "id" else item.text)
 
     def _names(self, item: _Item) -> list[Value]:
-        known = _NAMES[self.field]
+        known = self.table.names[self.field]
         found: list[Value] = [
             Exact(name) for name in known if name == item.text or (item.star and name.startswith(item.text))
         ]
@@ -260,13 +304,16 @@ class _Reader:
         return found
 
     def _scope(self, item: _Item) -> Value:
-        if item.text.startswith("?") and not item.quoted:
-            hint = "look at the installation, or search for granted ones: scope:+name"
-            self._fail("awaiting scopes cannot be searched yet", item.position, hint)
-        name = item.text if item.quoted else item.text.removeprefix("+")
+        """A granted scope, or with `?` one that is required and not granted; `?*` is any such one."""
+        awaiting = item.text.startswith("?") and not item.quoted
+        name = item.text if item.quoted else item.text.removeprefix("?" if awaiting else "+")
+        if awaiting and item.star and not name:
+            return Prefix("", AWAITING)
         if item.star or not name or any(char.isspace() for char in name):
-            self._fail("a scope is given by its whole name", item.position, "write scope:+crm.read")
-        return Exact(name)
+            self._fail(
+                "a scope is given by its whole name", item.position, "write scope:+crm.read or scope:?crm.read"
+            )
+        return Exact(name, AWAITING if awaiting else None)
 
     # -- numbers and times ------------------------------------------------------------------------
     def _span(self, kind: str, item: _Item) -> Span:
@@ -314,11 +361,11 @@ class _Reader:
             if _NUMBER.fullmatch(text):
                 return int(text), int(text) + 1
             self._fail(f"{text!r} is no number", position, self._example())
-        duration = _DURATION.fullmatch(text)
-        if duration is not None:
-            length = int(duration[1]) * _SECONDS[duration[2]] * 1_000_000
-            if length > _LONGEST:
-                self._fail("a duration is at most 36500d", position)
+        if _DURATION.fullmatch(text):
+            try:
+                length = duration(text) // timedelta(microseconds=1)
+            except BadInput as error:
+                self._fail(str(error), position)
             moment = self.now + length if kind == "ahead" else self.now - length
             return moment, moment
         moments = _moment(text)

@@ -8,18 +8,20 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from grantflow._filter._fields import FIELDS, FINAL_STATES, LIVE_STATES, SORTS, WORD
+from grantflow._filter._fields import FIELDS, FINAL_STATES, LIVE_STATES, SORTS, WAITING_STATES, WORD
 from grantflow.errors import BadInput
 
+AWAITING = "awaiting"
+"""The kind of a scope that is required and not granted."""
 _NARROW = frozenset(("id", "account", "subject"))
-_CATALOGUED = frozenset(("state", "kind", "app"))
+_CATALOGUED = frozenset(("state", "kind", "app", "incident"))
 _MAX_CURSOR = 8_000
 _ID_START = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """The text itself; `kind` only where a subject's kind was given."""
+    """The text itself; `kind` only where a subject's kind was given, or for a scope that is awaited."""
 
     text: str
     kind: str | None = None
@@ -94,6 +96,10 @@ class Query:
                     return False
                 asked = asked or not term.negated
             asked = asked or (term.field == "is" and Exact("any") in term.values)
+            if term.field == "is" and not term.negated and term.values == (Exact("stuck"),):
+                if state not in WAITING_STATES:
+                    return False
+                asked = True
         if asked:
             return True
         if self.sort == "expires" or any(term.field == "expires" for term in self.terms):

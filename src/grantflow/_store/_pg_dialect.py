@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean, Integer, LargeBinary
+from sqlalchemy import Boolean, Float, Integer, LargeBinary
 from sqlalchemy.types import TypeEngine
 
 from grantflow._store import _tables
@@ -34,6 +34,7 @@ _ARRAYS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (Boolean, "boolean[]"),
     (LargeBinary, "bytea[]"),
     (Integer, "bigint[]"),
+    (Float, "double precision[]"),
 )
 _WRITES = re.compile(r"(?P<verb>INSERT INTO|UPDATE|DELETE FROM) (?P<table>\w+)")
 
@@ -45,7 +46,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"substring(value FROM 1 FOR position('\\x3a'::bytea IN value))",
     ),
     (re.compile(r"\binstr\("), "strpos("),
-    (re.compile(r"\bIS NOT (?=[('])"), "IS DISTINCT FROM "),
+    (re.compile(r"\bIS (?=\$)"), "IS NOT DISTINCT FROM "),
+    (re.compile(r"\bIS NOT (?!DISTINCT\b|NULL\b|TRUE\b)"), "IS DISTINCT FROM "),
+    (re.compile(r"(\$\d+) IS NULL OR pk <"), r"\1::text IS NULL OR pk <"),
+    (re.compile(r"\bsum\(([\w.]+)\)"), r"sum(\1)::bigint"),
     (re.compile(r"\bhex\((\w+)\)"), r"coalesce(encode(\1, 'hex'), '')"),
     (
         re.compile(r"json_group_array\(json_array\((.*?)\)\) FROM"),

@@ -15,15 +15,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from grantflow._rows import Load
-from grantflow._store import _tables
-from grantflow._store._statements import table_of
+from grantflow._store import _names
 
-_app = table_of(_tables.App).name
-_parent = table_of(_tables.Parent).name
-_installation = table_of(_tables.Installation).name
-_attempt = table_of(_tables.Attempt).name
-_credential = table_of(_tables.Credential).name
-_incident = table_of(_tables.Incident).name
+_app = _names.APP
+_parent = _names.PARENT
+_installation = _names.INSTALLATION
+_attempt = _names.ATTEMPT
+_credential = _names.CREDENTIAL
+_incident = _names.INCIDENT
 
 _ID = "pg_current_xact_id()::text"
 JUST_THE_ID = f"SELECT {_ID}"

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     Identity,
     Index,
     LargeBinary,
@@ -23,9 +24,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.types import TypeEngine
 
-from grantflow._store import _tables
+from grantflow._store import _names, _tables
 from grantflow._store._pg_dialect import predicate
-from grantflow._store._statements import SCHEMA_ROW, table_of
+from grantflow._store._statements import SCHEMA_ROW
+from grantflow._store._tables import table_of
 from grantflow.errors import DatabaseError, SchemaMismatch
 from grantflow_machines import Instant
 
@@ -83,6 +85,8 @@ def _type(known: TypeEngine[Any]) -> TypeEngine[Any]:
         return Boolean()
     if isinstance(known, LargeBinary):
         return LargeBinary()
+    if known.python_type is float:
+        return Double()
     return BigInteger() if known.python_type is int else Text(collation="C")
 
 
@@ -103,7 +107,7 @@ async def ensure(conn: asyncpg.Connection, now: Instant) -> None:
             async with conn.transaction():
                 for statement in statements():
                     await conn.execute(statement)
-                values = (_tables.SCHEMA_VERSION, now)
+                values = (_names.SCHEMA_VERSION, now)
                 await conn.execute(f"INSERT INTO {table_of(_tables.Schema).name} VALUES ($1, $2)", *values)
         except (asyncpg.DuplicateTableError, asyncpg.DuplicateFunctionError, asyncpg.UniqueViolationError):
             pass  # another process was first
@@ -112,7 +116,7 @@ async def ensure(conn: asyncpg.Connection, now: Instant) -> None:
     except asyncpg.UndefinedTableError as error:
         msg = "the database holds tables of grantflow but no schema version"
         raise DatabaseError(msg) from error
-    if version != _tables.SCHEMA_VERSION:
+    if version != _names.SCHEMA_VERSION:
         found = "none" if version is None else version
-        msg = f"the database has schema version {found}, this release needs {_tables.SCHEMA_VERSION}"
+        msg = f"the database has schema version {found}, this release needs {_names.SCHEMA_VERSION}"
         raise SchemaMismatch(msg, hint="use the grantflow release that wrote the database, or upgrade it")

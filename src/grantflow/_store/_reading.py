@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from grantflow._app import scope_set
@@ -20,6 +22,7 @@ from grantflow._rows import (
     TokenRow,
     subject_of,
 )
+from grantflow._store import _jobs
 from grantflow._store import _statements as sql
 from grantflow._store._connection import Connection
 
@@ -62,6 +65,19 @@ def load(conn: Connection, what: Load) -> Snapshot:
     if what.foreign and found.app is not None:
         row = conn.execute(sql.OPEN_INCIDENT, (found.app.pk,)).fetchone()
         found.incident = None if row is None else IncidentRow(*row)
+    if what.job is not None:
+        found.job, found.item = _jobs.load(conn, what.job, what.ordinal)
+    return found
+
+
+def snapshots(conn: Connection, pks: Sequence[int]) -> list[Snapshot | None]:
+    """What is stored of these rows, in their order; None for one that is gone or cannot be put together."""
+    found: list[Snapshot | None] = []
+    for pk in pks:
+        try:
+            found.append(snapshot_of(conn.execute(sql.SNAPSHOT_BY_PK, (None, pk)).fetchone()))
+        except (ValueError, TypeError, LookupError, sqlite3.OperationalError):
+            found.append(None)
     return found
 
 

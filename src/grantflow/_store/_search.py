@@ -17,27 +17,39 @@ from grantflow._filter import (
     EXPIRING,
     FIELDS,
     FLAGS,
+    HAS,
     LIVE_STATES,
     SORTS,
+    STUCK,
+    WAITING_STATES,
     WORD,
     Exact,
-    Prefix,
     Query,
     Span,
     Term,
     Value,
-    id_start,
 )
 from grantflow._ports import Listed
 from grantflow._rows import AppRow, InstallationRow, ParentRow
-from grantflow._store import _tables
+from grantflow._store import _names
+from grantflow._store._conditions import (
+    CATALOGUED,
+    COLUMNS,
+    FAILING,
+    Clause,
+    any_of,
+    apps_of,
+    clause_of,
+    flag_of,
+    value_of,
+    words_of,
+)
 from grantflow._store._connection import Connection
 from grantflow._store._statements import (
     APP_COLUMNS,
     INSTALLATION_COLUMNS,
     PARENT_COLUMNS,
     listed,
-    table_of,
 )
 from grantflow_machines import Instant
 
@@ -45,28 +57,11 @@ FEW = 10_000
 """Rows that are sorted without a second thought."""
 MAX_BRANCHES = 12
 
-_TABLE = table_of(_tables.Installation).name
-_APP = table_of(_tables.App).name
-_COLUMNS = {
-    "id": "i.public_id",
-    "account": "i.account",
-    "subject": "i.subject_id",
-    "label": "i.label",
-    "reason": "i.reason",
-    "expires": "i.deadline_at",
-    "entered": "i.entered_at",
-    "created": "i.created_at",
-    "version": "i.version",
-}
-_FLAGS = {
-    "overdue": "i.due_at IS NOT NULL AND i.due_at <= ?",
-    "suspended": "i.suspended_by IS NOT NULL",
-    "forced": "i.forced = 1",
-    "quarantined": "i.quarantined = 1",
-    "expiring": "i.deadline_at > ? AND i.deadline_at < ? AND i.state IN (SELECT value FROM json_each(?))",
-    "any": "TRUE",
-}
-_WAYS = ("id", "account", "subject", "word", "is", "reason", "expires", "entered")
+_TABLE = _names.INSTALLATION
+_APP = _names.APP
+_TOKEN = _names.TOKEN_SET
+_TRANSITION = _names.TRANSITION
+_WAYS = ("id", "has", "run", "account", "subject", "word", "is", "reason", "expires", "entered")
 """Terms that lead into the table, in the order they are tried; then the app and the state."""
 _PRESENT = (
     f"WITH RECURSIVE s(v) AS (SELECT min(state) FROM {_TABLE} UNION ALL "
@@ -78,10 +73,10 @@ _A = _I + len(APP_COLUMNS)
 _P = _A + len(PARENT_COLUMNS)
 _LISTED = (
     f"SELECT {listed('i', INSTALLATION_COLUMNS)}, {listed('a', APP_COLUMNS)}, {listed('p', PARENT_COLUMNS)}, "
-    f"(SELECT count(*) FROM {table_of(_tables.Attempt).name} x "
+    f"(SELECT count(*) FROM {_names.ATTEMPT} x "
     "WHERE x.installation_pk = i.pk AND x.outcome IS NULL) "
     f"FROM k CROSS JOIN {_TABLE} i ON i.pk = k.pk JOIN {_APP} a ON a.pk = i.app_pk "
-    f"LEFT JOIN {table_of(_tables.Parent).name} p ON p.app_pk = i.app_pk AND p.account = i.account "
+    f"LEFT JOIN {_names.PARENT} p ON p.app_pk = i.app_pk AND p.account = i.account "
 )
 _HORIZON = (
     f"SELECT count(*) FROM {_TABLE} i INDEXED BY {FIELDS['expires'].index} "
@@ -90,27 +85,24 @@ _HORIZON = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Clause:
-    """A condition and what is bound to it."""
-
-    sql: str
-    values: tuple[str | int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Branch:
     """One range of one index; None is the table itself."""
 
     index: str | None
-    clause: _Clause | None = None
+    clause: Clause | None = None
+    through: Clause | None = None
+    """Keys that another table leads to."""
 
-    def source(self, clauses: Iterable[_Clause]) -> _Clause:
+    def source(self, clauses: Iterable[Clause]) -> Clause:
         """FROM … WHERE …"""
         every = [*([self.clause] if self.clause else []), *clauses]
         where = " AND ".join(f"({clause.sql})" for clause in every) or "TRUE"
         hint = "NOT INDEXED" if self.index is None else f"INDEXED BY {self.index}"
         values = tuple(value for clause in every for value in clause.values)
-        return _Clause(f"FROM {_TABLE} i {hint} WHERE {where}", values)
+        if self.through is None:
+            return Clause(f"FROM {_TABLE} i {hint} WHERE {where}", values)
+        source = f"FROM ({self.through.sql}) o CROSS JOIN {_TABLE} i {hint} ON i.pk = o.pk WHERE {where}"
+        return Clause(source, (*self.through.values, *values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +118,11 @@ class _Way:
 class _Search:
     """A query as conditions by name, and the ways in."""
 
-    clauses: dict[str, _Clause]
+    clauses: dict[str, Clause]
     ways: tuple[_Way, ...]
     states: tuple[str, ...]
 
-    def rest(self, way: _Way) -> list[_Clause]:
+    def rest(self, way: _Way) -> list[Clause]:
         """Conditions a way leaves to be checked row by row."""
         return [clause for name, clause in self.clauses.items() if name not in way.settles]
 
@@ -192,7 +184,7 @@ def explain(conn: Connection, query: Query, now: Instant) -> list[str]:
 
 def _page(
     conn: Connection, query: Query, now: Instant, after: str | None, limit: int, *, back: bool
-) -> _Clause | None:
+) -> Clause | None:
     place = None if after is None else query.place(after)
     search = _search(conn, query, now)
     if search is None:
@@ -204,9 +196,9 @@ def _page(
     if place is not None:
         sign = "<" if falling else ">"
         if column == "pk":
-            clauses.append(_Clause(f"i.pk {sign} ?", (place[1],)))
+            clauses.append(Clause(f"i.pk {sign} ?", (place[1],)))
         else:
-            clauses.append(_Clause(f"(i.{column}, i.pk) {sign} (?, ?)", place))
+            clauses.append(Clause(f"(i.{column}, i.pk) {sign} (?, ?)", place))
     parts = [branch.source(clauses) for branch in way.branches]
     keys = "i.pk AS pk" if column == "pk" else f"i.pk AS pk, i.{column} AS place"
     union = " UNION ALL ".join(f"SELECT {keys} {part.sql}" for part in parts)
@@ -215,7 +207,7 @@ def _page(
     names = ["pk"] if column == "pk" else [column, "pk"]
     outer = ", ".join(f"i.{name} DESC" if query.descending else f"i.{name}" for name in names)
     sql = f"WITH k AS MATERIALIZED ({union} ORDER BY {inner} LIMIT ?) {_LISTED} ORDER BY {outer}"
-    return _Clause(sql, (*(value for part in parts for value in part.values), limit))
+    return Clause(sql, (*(value for part in parts for value in part.values), limit))
 
 
 def _chosen(conn: Connection, search: _Search, query: Query, *, ordered: bool) -> _Way:
@@ -250,123 +242,33 @@ def _search(conn: Connection, query: Query, now: Instant) -> _Search | None:
     """The query as conditions; None when nothing can match."""
     present = [str(state) for (state,) in conn.execute(_PRESENT)]
     states = [state for state in present if query.shows(state)]
-    apps = _apps(conn, query)
+    apps = apps_of(conn, query)
     if not states or apps == []:
         return None
-    clauses: dict[str, _Clause] = {}
+    clauses: dict[str, Clause] = {}
     ways: list[tuple[int, _Way]] = []
     if query.sort == "expires":
-        clauses["sort"] = _Clause("i.deadline_at IS NOT NULL")
+        clauses["sort"] = Clause("i.deadline_at IS NOT NULL")
     for number, term in enumerate(query.terms):
-        if term.field in {"app", "kind", "state"}:
+        if term.field == "state" or term.field in CATALOGUED:
             continue
         name = f"{term.field} {number}"
-        clause = _clause(term, now)
-        clauses[name] = _Clause(f"({clause.sql}) IS NOT TRUE", clause.values) if term.negated else clause
+        clause = clause_of(conn, term, now)
+        clauses[name] = Clause(f"({clause.sql}) IS NOT TRUE", clause.values) if term.negated else clause
         way = None if term.negated else _way(term, name, now, states)
         if way is not None:
             ways.append((_WAYS.index(term.field), way))
     ways.sort(key=lambda ranked: ranked[0])
     found = [way for _, way in ways]
     if apps is not None:
-        clauses["app"] = _Clause("i.app_pk IN (SELECT value FROM json_each(?))", (json.dumps(apps),))
+        clauses["app"] = Clause("i.app_pk IN (SELECT value FROM json_each(?))", (json.dumps(apps),))
         found.append(_app_way(apps, states))
     if len(states) < len(present):
-        clauses["state"] = _Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
+        clauses["state"] = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
         found.append(_state_way(states))
     if not all(way.branches for way in found):
         return None
     return _Search(clauses, tuple(found), tuple(states))
-
-
-def _apps(conn: Connection, query: Query) -> list[int] | None:
-    """Keys of the apps that match, None when any may."""
-    terms = [term for term in query.terms if term.field in {"app", "kind"}]
-    if not terms:
-        return None
-    parts = []
-    for term in terms:
-        column = "key" if term.field == "app" else "kind"
-        clause = _any(column, term.values)
-        parts.append(_Clause(f"NOT ({clause.sql})", clause.values) if term.negated else clause)
-    where = " AND ".join(f"({part.sql})" for part in parts)
-    values = tuple(value for part in parts for value in part.values)
-    return [int(pk) for (pk,) in conn.execute(f"SELECT pk FROM {_APP} WHERE {where} ORDER BY pk", values)]
-
-
-def _clause(term: Term, now: Instant) -> _Clause:
-    if term.field == WORD.name:
-        return _either([branch.clause for branch in _word_branches(term) if branch.clause is not None])
-    texts = [value.text for value in term.values if isinstance(value, Exact)]
-    if term.field == "is":
-        return _either([_flag(text, now) for text in texts])
-    if term.field == "scope":
-        has = "instr(' ' || i.granted || ' ', ?) > 0"
-        return _either([_Clause(has, (f" {text} ",)) for text in texts])
-    return _any(_COLUMNS[term.field], term.values)
-
-
-def _flag(name: str, now: Instant) -> _Clause:
-    if name == "overdue":
-        return _Clause(_FLAGS[name], (now,))
-    if name == "expiring":
-        return _Clause(_FLAGS[name], (now, now + EXPIRING, json.dumps(sorted(LIVE_STATES))))
-    return _Clause(_FLAGS[name])
-
-
-def _either(clauses: Sequence[_Clause]) -> _Clause:
-    if len(clauses) == 1:
-        return clauses[0]
-    sql = " OR ".join(f"({clause.sql})" for clause in clauses)
-    return _Clause(sql, tuple(value for clause in clauses for value in clause.values))
-
-
-def _any(column: str, values: Sequence[Value]) -> _Clause:
-    """The column has one of the values."""
-    plain = [value.text for value in values if isinstance(value, Exact) and value.kind is None]
-    clauses = (
-        [_Clause(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(plain),))] if len(plain) > 1 else []
-    )
-    clauses += [_value(column, value) for value in values if len(plain) == 1 or not _is_plain(value)]
-    return _either(clauses)
-
-
-def _is_plain(value: Value) -> bool:
-    return isinstance(value, Exact) and value.kind is None
-
-
-def _value(column: str, value: Value) -> _Clause:
-    if isinstance(value, Span):
-        return _between(column, value.low, value.high)
-    if isinstance(value, Exact):
-        made = _Clause(f"{column} = ?", (value.text,))
-    else:
-        made = _between(column, value.text, successor(value.text))
-    if value.kind is None:
-        return made
-    return _Clause(f"{made.sql} AND i.subject_kind = ?", (*made.values, value.kind))
-
-
-def _between(column: str, low: str | int | None, high: str | int | None) -> _Clause:
-    if low is None and high is None:
-        return _Clause(f"{column} IS NOT NULL")
-    if high is None:
-        return _Clause(f"{column} >= ?", () if low is None else (low,))
-    if low is None:
-        return _Clause(f"{column} < ?", (high,))
-    return _Clause(f"{column} >= ? AND {column} < ?", (low, high))
-
-
-def successor(prefix: str) -> str | None:
-    """The smallest text above everything that begins with the prefix, None when there is none.
-
-    Code points and the bytes of UTF-8, which SQLite compares, have the same order.
-    """
-    rest = prefix.rstrip("\U0010ffff")
-    if not rest:
-        return None
-    following = ord(rest[-1]) + 1
-    return rest[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
 
 
 def _way(term: Term, name: str, now: Instant, states: Sequence[str]) -> _Way | None:
@@ -383,33 +285,40 @@ def _way(term: Term, name: str, now: Instant, states: Sequence[str]) -> _Way | N
         if flag == "expiring":
             live = [state for state in states if state in LIVE_STATES]
             return _deadline_way([Span(now + 1, now + EXPIRING)], live, settles)
+        if flag == "stuck":
+            waiting = [Clause("i.state = ? AND i.entered_at <= ?", (state, now - STUCK)) for state in states]
+            pairs = zip(states, waiting, strict=True)
+            branches = tuple(_Branch(flags[0].index, one) for state, one in pairs if state in WAITING_STATES)
+            return _Way(branches, settles, frozenset(("id",)))
         order: set[str] = set() if flag == "overdue" else {"id"}
-        return _Way((_Branch(flags[0].index, _flag(flag, now)),), settles, frozenset(order))
+        return _Way((_Branch(flags[0].index, flag_of(flag, now)),), settles, frozenset(order))
     if term.field not in _WAYS:
         return None
+    if term.field in {"has", "run"}:
+        return _through(term, settles)
     if term.field == "expires":
         return _deadline_way(term.values, states, settles)
-    index, column = FIELDS[term.field].index, _COLUMNS[term.field]
+    index, column = FIELDS[term.field].index, COLUMNS[term.field]
     exact = all(isinstance(value, Exact) for value in term.values)
     mixed = len({value.kind for value in term.values if not isinstance(value, Span)}) > 1
     sorts = {term.field} | ({"id"} if exact and term.field != "id" else set())
     if mixed or len(term.values) > MAX_BRANCHES:
-        return _Way((_Branch(index, _any(column, term.values)),), settles, frozenset())
-    branches = tuple(_Branch(index, _value(column, value)) for value in term.values)
+        return _Way((_Branch(index, any_of(column, term.values)),), settles, frozenset())
+    branches = tuple(_Branch(index, value_of(column, value)) for value in term.values)
     return _Way(branches, settles, frozenset(sorts & SORTS.keys()))
 
 
 def _deadline_way(values: Sequence[Value], states: Sequence[str], settles: frozenset[str]) -> _Way:
     """Each span of deadlines in each state."""
-    index, column = FIELDS["expires"].index, _COLUMNS["expires"]
+    index, column = FIELDS["expires"].index, COLUMNS["expires"]
     if len(values) * len(states) > MAX_BRANCHES:
-        state = _Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
-        pairs = [(state, _any(column, values))]
+        state = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
+        pairs = [(state, any_of(column, values))]
     else:
-        each = [_Clause("i.state = ?", (state,)) for state in states]
-        pairs = [(state, _value(column, value)) for state in each for value in values]
+        each = [Clause("i.state = ?", (state,)) for state in states]
+        pairs = [(state, value_of(column, value)) for state in each for value in values]
     branches = tuple(
-        _Branch(index, _Clause(f"{state.sql} AND ({span.sql})", (*state.values, *span.values)))
+        _Branch(index, Clause(f"{state.sql} AND ({span.sql})", (*state.values, *span.values)))
         for state, span in pairs
     )
     sorts = frozenset(("expires",)) if len(pairs) > 1 or len(states) == 1 else frozenset[str]()
@@ -417,15 +326,21 @@ def _deadline_way(values: Sequence[Value], states: Sequence[str], settles: froze
 
 
 def _word_branches(term: Term) -> tuple[_Branch, ...]:
-    """Accounts that begin with the word, and ids that do where their account does not."""
-    text = next(value.text for value in term.values if isinstance(value, Prefix))
-    account = _value(_COLUMNS["account"], Prefix(text))
-    start = id_start(text)
-    if start is None:
-        return (_Branch(WORD.index, account),)
-    by_id = _value(_COLUMNS["id"], Prefix(start))
-    either = _Clause(f"{by_id.sql} AND NOT ({account.sql})", (*by_id.values, *account.values))
-    return (_Branch(WORD.index, account), _Branch(FIELDS["id"].index, either))
+    account, by_id = words_of(term)
+    found = _Branch(WORD.index, account)
+    return (found,) if by_id is None else (found, _Branch(FIELDS["id"].index, by_id))
+
+
+def _through(term: Term, settles: frozenset[str]) -> _Way:
+    """Rows that another table's index leads to, each once."""
+    if term.field == "has":
+        source = f"SELECT t.installation_pk AS pk FROM {_TOKEN} t INDEXED BY {HAS['failure'].index} WHERE {FAILING}"
+        through = Clause(source)
+    else:
+        run = any_of("r.run_id", term.values)
+        source = f"SELECT DISTINCT r.installation_pk AS pk FROM {_TRANSITION} r INDEXED BY {FIELDS['run'].index}"
+        through = Clause(f"{source} WHERE r.run_id IS NOT NULL AND ({run.sql})", run.values)
+    return _Way((_Branch(None, None, through),), settles, frozenset(("id",)))
 
 
 def _app_way(apps: Sequence[int], states: Sequence[str]) -> _Way:
@@ -434,13 +349,13 @@ def _app_way(apps: Sequence[int], states: Sequence[str]) -> _Way:
     settles = frozenset(("app", "state"))
     if len(apps) * len(states) > MAX_BRANCHES:
         both = "i.app_pk IN (SELECT value FROM json_each(?)) AND i.state IN (SELECT value FROM json_each(?))"
-        clause = _Clause(both, (json.dumps(apps), json.dumps(states)))
+        clause = Clause(both, (json.dumps(apps), json.dumps(states)))
         return _Way((_Branch(index, clause),), settles, frozenset())
-    pairs = [_Clause("i.app_pk = ? AND i.state = ?", (app, state)) for app in apps for state in states]
+    pairs = [Clause("i.app_pk = ? AND i.state = ?", (app, state)) for app in apps for state in states]
     return _Way(tuple(_Branch(index, pair) for pair in pairs), settles, frozenset(("id",)))
 
 
 def _state_way(states: Sequence[str]) -> _Way:
-    clauses = [_Clause("i.state = ?", (state,)) for state in states]
+    clauses = [Clause("i.state = ?", (state,)) for state in states]
     branches = tuple(_Branch(FIELDS["state"].index, clause) for clause in clauses)
     return _Way(branches, frozenset(("state",)), frozenset(("id",)))

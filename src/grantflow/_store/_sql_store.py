@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from grantflow._filter import Query
+from grantflow._job_rows import JobItemRow, JobRow
 from grantflow._ports import (
     End,
     Forgotten,
     Listed,
+    Moved,
     Pending,
+    Ran,
     Reseal,
     Retention,
     Rules,
@@ -35,9 +39,10 @@ from grantflow._rows import (
     Snapshot,
     TransitionRow,
 )
-from grantflow._store import _reading, _search, _upkeep, _writing
+from grantflow._store import _jobs, _overview, _reading, _search, _upkeep, _writing
 from grantflow._store import _statements as sql
 from grantflow._store._connection import Connection, Counts, Job
+from grantflow._store._tolerant import tolerant
 from grantflow_machines import Instant
 
 T = TypeVar("T")
@@ -66,7 +71,7 @@ class SqlStore(ABC):
         """See Store.transact."""
 
         def job(conn: Connection, counts: Counts) -> Change:
-            change = work(_reading.load(conn, load))
+            change = work(tolerant(conn, _reading.load, load))
             _writing.write(conn, change, counts)
             return change
 
@@ -133,9 +138,13 @@ class SqlStore(ABC):
         gone: Forgotten = await self._write(job)
         return gone
 
-    async def add_to_counts(self, differences: Sequence[tuple[int, str, int]]) -> None:
-        """See Store.add_to_counts."""
-        await self._write(lambda _, counts: counts.update({(app, state): more for app, state, more in differences}))
+    async def correct_counts(self) -> int:
+        """See Store.correct_counts."""
+        wrong = await self._read(_upkeep.miscounted)
+        if not wrong:
+            return 0
+        corrected: int = await self._write(lambda conn, _: _upkeep.correct(conn, wrong))
+        return corrected
 
     # -- reading --------------------------------------------------------------------------------
     async def _rows(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -183,10 +192,10 @@ class SqlStore(ABC):
         """See Store.overdue."""
         return int((await self._rows(sql.OVERDUE, now, bound))[0][0])
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
         """See Store.due."""
-        rows = await self._rows(sql.DUE, now, json.dumps(sorted(without)), limit)
-        return [(int(pk), app if isinstance(app, int) else -1) for pk, app in rows]
+        values = (now, json.dumps(sorted(without)), limit)
+        return await self._read(lambda conn: array("q", (pk for (pk,) in conn.execute(sql.DUE, values))))
 
     async def due_by_app(self, now: Instant) -> list[tuple[int, str, int]]:
         """See Store.due_by_app."""
@@ -208,6 +217,10 @@ class SqlStore(ABC):
         rows = await self._rows(sql.PENDING, now, limit)
         return [_pending(row) for row in rows]
 
+    async def waiting_notices(self, limit: int) -> list[Pending]:
+        """See Store.waiting_notices."""
+        return [_pending(row) for row in await self._rows(sql.WAITING_NOTICES, limit)]
+
     async def dead_notices(self, limit: int) -> list[Pending]:
         """See Store.dead_notices."""
         return [_pending(row) for row in await self._rows(sql.DEAD_NOTICES, limit)]
@@ -216,9 +229,10 @@ class SqlStore(ABC):
         """See Store.next_notice."""
         return await self._instant(sql.NEXT_NOTICE)
 
-    async def warnings_due(self, now: Instant, limit: int) -> list[str]:
+    async def warnings_due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[str, int]]:
         """See Store.warnings_due."""
-        return [str(name) for (name,) in await self._rows(sql.WARNINGS_DUE, now, limit)]
+        rows = await self._rows(sql.WARNINGS_DUE, now, limit, json.dumps(sorted(without)))
+        return [(str(name), app if isinstance(app, int) else -1) for name, app in rows]
 
     async def next_warning(self, after: Instant) -> Instant | None:
         """See Store.next_warning."""
@@ -231,10 +245,6 @@ class SqlStore(ABC):
     async def beats(self) -> list[BeatRow]:
         """See Store.beats."""
         return [BeatRow(*row) for row in await self._rows(sql.BEATS)]
-
-    async def count_differences(self) -> list[tuple[int, str, int]]:
-        """See Store.count_differences."""
-        return [(int(app), str(state), int(n)) for app, state, n in await self._rows(_upkeep.COUNT_DIFFERENCES)]
 
     async def broken_promises(self, rules: Rules, limit: int) -> list[str]:
         """See Store.broken_promises."""
@@ -283,14 +293,39 @@ class SqlStore(ABC):
         """See Store.incidents."""
         return [(str(row[0]), IncidentRow(*row[1:])) for row in await self._rows(sql.INCIDENTS, closed, limit)]
 
-    async def actions(self, limit: int, before: int | None) -> list[tuple[int, ActionRow]]:
+    async def actions(
+        self, limit: int, before: int | None, query: Query | None = None
+    ) -> list[tuple[int, ActionRow]]:
         """See Store.actions."""
-        rows = await self._rows(sql.ACTIONS, before if before is not None else 1 << 62, limit)
-        return [(row[0], ActionRow(*row[1:])) for row in rows]
+        return await self._read(_overview.actions, limit, before, query)
+
+    async def recent(self, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
+        """See Store.recent."""
+        return await self._read(_overview.recent, look_back, limit, since)
+
+    async def values(self, field: str, prefix: str, limit: int) -> list[str]:
+        """See Store.values."""
+        return await self._read(_overview.values, field, prefix, limit)
 
     async def attempts(self, pk: int, limit: int) -> list[AttemptRow]:
         """See Store.attempts."""
         return [AttemptRow(*row) for row in await self._rows(sql.SELECT_ATTEMPTS, pk, limit)]
+
+    async def snapshots(self, pks: Sequence[int]) -> list[Snapshot | None]:
+        """See Store.snapshots."""
+        return await self._read(_reading.snapshots, pks)
+
+    async def jobs(self, limit: int, before: str | None) -> list[JobRow]:
+        """See Store.jobs."""
+        return [JobRow(*row) for row in await self._rows(_jobs.JOBS, before, limit)]
+
+    async def jobs_to_take(self, now: Instant) -> list[str]:
+        """See Store.jobs_to_take."""
+        return [str(name) for (name,) in await self._rows(_jobs.TO_TAKE, now)]
+
+    async def job_items(self, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
+        """See Store.job_items."""
+        return await self._read(_jobs.items, job_pk, outcome, after, limit)
 
     async def sealed_batch(self, table: SealedIn, after: int, limit: int) -> list[SealedRow]:
         """See Store.sealed_batch."""

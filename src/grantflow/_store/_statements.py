@@ -1,4 +1,4 @@
-"""SQL text, compiled once from the SQLModel tables; values travel as tuples in column order."""
+"""SQL text, made once from the rows' fields; values travel as tuples in column order. Tests hold it to the tables."""
 
 from __future__ import annotations
 
@@ -7,22 +7,9 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Table, insert
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.sql import ClauseElement
-
 from grantflow import _rows
 from grantflow._ports import SEALED_FIELDS, SealedIn
-from grantflow._store import _tables
-
-_DIALECT = sqlite.dialect(paramstyle="qmark")
-
-
-def table_of(model: type[_tables.Base]) -> Table:
-    """The core table behind an SQLModel class."""
-    found: Table = model.__table__  # type: ignore[attr-defined]  # set by the metaclass
-    return found
+from grantflow._store import _names
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +18,6 @@ class Statement:
 
     sql: str
     values: Callable[[Any], tuple[Any, ...]]
-
-
-def _compiled(query: ClauseElement) -> tuple[str, tuple[str, ...]]:
-    built = query.compile(dialect=_DIALECT)
-    names: list[str] = getattr(built, "positiontup", None) or []
-    return str(built), tuple(names)
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
@@ -48,20 +29,17 @@ def columns(row: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(row))
 
 
-def _insert(model: type[_tables.Base], row: type[Any]) -> Statement:
+def _insert(table: str, row: type[Any]) -> Statement:
     names = tuple(name for name in columns(row) if name != "pk")
-    sql, order = _compiled(insert(table_of(model)).values(dict.fromkeys(names)))
-    return Statement(sql, _getter(order))
+    places = ", ".join("?" for _ in names)
+    return Statement(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", _getter(names))
 
 
-def _update(
-    model: type[_tables.Base], row: type[Any], *, frozen: tuple[str, ...], guard: tuple[str, ...]
-) -> Statement:
-    table = table_of(model)
+def _update(table: str, row: type[Any], *, frozen: tuple[str, ...], guard: tuple[str, ...]) -> Statement:
     names = tuple(name for name in columns(row) if name not in ("pk", *frozen))
     sets = ", ".join(f"{name}=?" for name in names)
     where = " AND ".join(f"{name}=?" for name in ("pk", *guard))
-    return Statement(f"UPDATE {table.name} SET {sets} WHERE {where}", _getter((*names, "pk")))
+    return Statement(f"UPDATE {table} SET {sets} WHERE {where}", _getter((*names, "pk")))
 
 
 INSTALLATION_COLUMNS = columns(_rows.InstallationRow)
@@ -70,9 +48,9 @@ PARENT_COLUMNS = columns(_rows.ParentRow)
 TOKEN_COLUMNS = columns(_rows.TokenRow)
 ATTEMPT_COLUMNS = columns(_rows.AttemptRow)
 
-INSERT_INSTALLATION = _insert(_tables.Installation, _rows.InstallationRow)
+INSERT_INSTALLATION = _insert(_names.INSTALLATION, _rows.InstallationRow)
 UPDATE_INSTALLATION = _update(
-    _tables.Installation,
+    _names.INSTALLATION,
     _rows.InstallationRow,
     frozen=("public_id", "app_pk", "account", "subject_kind", "subject_id", "label", "bucket", "created_at"),
     guard=("version",),
@@ -83,29 +61,29 @@ _MOVE = (
     "notice_due_at",
 )  # fmt: skip
 MOVE_INSTALLATION = _update(
-    _tables.Installation,
+    _names.INSTALLATION,
     _rows.InstallationRow,
     frozen=tuple(name for name in columns(_rows.InstallationRow) if name not in ("pk", *_MOVE)),
     guard=("version",),
 )
 """The same for a plain move: indexes over columns that did not change are left alone."""
-INSERT_ATTEMPT = _insert(_tables.Attempt, _rows.AttemptRow)
-UPDATE_ATTEMPT = _update(_tables.Attempt, _rows.AttemptRow, frozen=("public_id", "app_pk", "created_at"), guard=())
-INSERT_TRANSITION = _insert(_tables.Transition, _rows.TransitionRow)
-INSERT_OUTBOX = _insert(_tables.Outbox, _rows.OutboxRow)
-INSERT_CONSENT = _insert(_tables.Consent, _rows.ConsentRow)
-INSERT_ACTION = _insert(_tables.OperatorAction, _rows.ActionRow)
-INSERT_APP = _insert(_tables.App, _rows.AppRow)
-UPDATE_APP = _update(_tables.App, _rows.AppRow, frozen=("public_id", "key"), guard=())
-INSERT_PARENT = _insert(_tables.Parent, _rows.ParentRow)
-UPDATE_PARENT = _update(_tables.Parent, _rows.ParentRow, frozen=("app_pk", "account"), guard=())
-INSERT_TOKENS = _insert(_tables.TokenSet, _rows.TokenRow)
+INSERT_ATTEMPT = _insert(_names.ATTEMPT, _rows.AttemptRow)
+UPDATE_ATTEMPT = _update(_names.ATTEMPT, _rows.AttemptRow, frozen=("public_id", "app_pk", "created_at"), guard=())
+INSERT_TRANSITION = _insert(_names.TRANSITION, _rows.TransitionRow)
+INSERT_OUTBOX = _insert(_names.OUTBOX, _rows.OutboxRow)
+INSERT_CONSENT = _insert(_names.CONSENT, _rows.ConsentRow)
+INSERT_ACTION = _insert(_names.ACTION, _rows.ActionRow)
+INSERT_APP = _insert(_names.APP, _rows.AppRow)
+UPDATE_APP = _update(_names.APP, _rows.AppRow, frozen=("public_id", "key"), guard=())
+INSERT_PARENT = _insert(_names.PARENT, _rows.ParentRow)
+UPDATE_PARENT = _update(_names.PARENT, _rows.ParentRow, frozen=("app_pk", "account"), guard=())
+INSERT_TOKENS = _insert(_names.TOKEN_SET, _rows.TokenRow)
 REPLACE_TOKENS = Statement(
     INSERT_TOKENS.sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1), INSERT_TOKENS.values
 )
-INSERT_REVOCATION = _insert(_tables.Revocation, _rows.RevocationRow)
+INSERT_REVOCATION = _insert(_names.REVOCATION, _rows.RevocationRow)
 _revoked = _update(
-    _tables.Revocation,
+    _names.REVOCATION,
     _rows.RevocationRow,
     frozen=("app_pk", "installation_pk", "identity", "subject_id", "hint", "place", "created_at"),
     guard=(),
@@ -114,50 +92,48 @@ UPDATE_REVOCATION = Statement(
     _revoked.sql.replace("sealed=?", "sealed=CASE WHEN ? IS NOT NULL THEN sealed END", 1), _revoked.values
 )
 """Wipes the token or leaves it: the row was read before its request, and a rotation may have sealed it anew since."""
-INSERT_INCIDENT = _insert(_tables.Incident, _rows.IncidentRow)
-UPDATE_INCIDENT = _update(_tables.Incident, _rows.IncidentRow, frozen=("public_id", "app_pk", "opened_at"), guard=())
-INSERT_CREDENTIAL = _insert(_tables.Credential, _rows.CredentialRow)
+INSERT_INCIDENT = _insert(_names.INCIDENT, _rows.IncidentRow)
+UPDATE_INCIDENT = _update(_names.INCIDENT, _rows.IncidentRow, frozen=("public_id", "app_pk", "opened_at"), guard=())
+INSERT_CREDENTIAL = _insert(_names.CREDENTIAL, _rows.CredentialRow)
 INSERT_QUARANTINE = Statement(
-    _insert(_tables.Quarantine, _rows.QuarantineRow).sql.replace("INSERT INTO", "INSERT OR IGNORE INTO", 1),
-    _insert(_tables.Quarantine, _rows.QuarantineRow).values,
+    _insert(_names.QUARANTINE, _rows.QuarantineRow).sql.replace("INSERT INTO", "INSERT OR IGNORE INTO", 1),
+    _insert(_names.QUARANTINE, _rows.QuarantineRow).values,
 )
 
-_consent = table_of(_tables.Consent)
+_consent = _names.CONSENT
 VOID_CONSENTS = (
-    f"UPDATE {_consent.name} SET voided_at=? WHERE app_pk=? AND account=? AND subject_kind=? AND subject_id=? "
+    f"UPDATE {_consent} SET voided_at=? WHERE app_pk=? AND account=? AND subject_kind=? AND subject_id=? "
     "AND voided_at IS NULL"
 )
 APPROVED = (
-    f"SELECT approved FROM {_consent.name} WHERE app_pk=? AND account=? AND subject_kind=? AND subject_id=? "
+    f"SELECT approved FROM {_consent} WHERE app_pk=? AND account=? AND subject_kind=? AND subject_id=? "
     "AND actor_kind=? AND actor_id=? AND voided_at IS NULL"
 )
-_credential = table_of(_tables.Credential).name
-WIPE_TOKENS = f"DELETE FROM {table_of(_tables.TokenSet).name} WHERE installation_pk=?"
+_credential = _names.CREDENTIAL
+WIPE_TOKENS = f"DELETE FROM {_names.TOKEN_SET} WHERE installation_pk=?"
 WIPE_CREDENTIALS = f"DELETE FROM {_credential} WHERE installation_pk=?"
 SPEND_CREDENTIAL = f"UPDATE {_credential} SET spent_at=? WHERE hash=? AND spent_at IS NULL"
 DROP_CREDENTIAL = f"DELETE FROM {_credential} WHERE hash=?"
 DROP_ACCESS = f"DELETE FROM {_credential} WHERE installation_pk=? AND kind='access' AND expires_at<=?"
 SELECT_CREDENTIAL = f"SELECT {', '.join(columns(_rows.CredentialRow))} FROM {_credential} WHERE hash=?"
 
-_count = table_of(_tables.Count)
-_counted = upsert(_count)
-ADD_COUNT = _compiled(
-    _counted.on_conflict_do_update(
-        index_elements=["app_pk", "state", "slot"], set_={"n": _count.c.n + _counted.excluded.n}
-    )
-)[0]
+_count = _names.COUNT
+ADD_COUNT = (
+    f"INSERT INTO {_count} (app_pk, state, slot, n) VALUES (?, ?, ?, ?) "
+    f"ON CONFLICT (app_pk, state, slot) DO UPDATE SET n = {_count}.n + excluded.n"
+)
 COUNTS = (
-    f"SELECT a.key, c.state, sum(c.n) FROM {_count.name} c JOIN {table_of(_tables.App).name} a ON a.pk = c.app_pk "
+    f"SELECT a.key, c.state, sum(c.n) FROM {_count} c JOIN {_names.APP} a ON a.pk = c.app_pk "
     "GROUP BY a.key, c.state HAVING sum(c.n) <> 0 ORDER BY a.key, c.state"
 )
 
-_installation = table_of(_tables.Installation).name
-_app = table_of(_tables.App).name
-_parent = table_of(_tables.Parent).name
-_token = table_of(_tables.TokenSet).name
-_attempt = table_of(_tables.Attempt).name
-_transition = table_of(_tables.Transition).name
-_quarantine = table_of(_tables.Quarantine).name
+_installation = _names.INSTALLATION
+_app = _names.APP
+_parent = _names.PARENT
+_token = _names.TOKEN_SET
+_attempt = _names.ATTEMPT
+_transition = _names.TRANSITION
+_quarantine = _names.QUARANTINE
 
 _BLOBS = {"app_state", "code_hash", "binding_hash", "state_hash", "sealed"}
 
@@ -182,12 +158,11 @@ _SNAPSHOT = (
 )
 SNAPSHOT_BY_ID = _SNAPSHOT + "i.public_id = ?2"
 SNAPSHOT_BY_PK = _SNAPSHOT + "i.pk = ?2"
-SNAPSHOTS_BY_PK = _SNAPSHOT + "i.pk IN (SELECT value FROM json_each(?2))"
 SNAPSHOT_BY_NATURAL = (
     _SNAPSHOT + "i.app_pk = ?2 AND i.account = ?3 AND i.subject_kind = ?4 AND i.subject_id = ?5 AND i.label = ?6 "
     "AND i.state <> 'uninstalled'"
 )
-SNAPSHOT_DUE = _SNAPSHOT + "i.pk = ?2 AND i.due_at <= ?3 AND NOT i.quarantined"
+SNAPSHOT_DUE = _SNAPSHOT + "i.pk IN (SELECT value FROM json_each(?2)) AND i.due_at <= ?3 AND NOT i.quarantined"
 SELECT_APP = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.key = ?"
 SELECT_APP_BY_CLIENT = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.client_id = ?"
 SELECT_APP_BY_PK = f"SELECT {listed('a', APP_COLUMNS)} FROM {_app} a WHERE a.pk = ?"
@@ -212,9 +187,10 @@ OVERDUE = (
     f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?) AS late"
 )
 DUE = (
-    f"SELECT pk, app_pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? "
-    "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?"
+    f"SELECT pk FROM (SELECT pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? "
+    "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?) AS late ORDER BY pk"
 )
+"""In the order of keys, so that neighbours of a page are written together."""
 DUE_BY_APP = (
     f"SELECT d.app_pk, a.key, d.n FROM (SELECT app_pk, count(*) AS n FROM {_installation} "
     "WHERE due_at IS NOT NULL AND due_at <= ?1 AND deadline_at <= ?1 GROUP BY app_pk) d "
@@ -222,7 +198,7 @@ DUE_BY_APP = (
 )
 NEXT_DUE = f"SELECT min(due_at) FROM {_installation} WHERE due_at IS NOT NULL AND due_at > ?"
 NEXT_LOOSE = f"SELECT min(expires_at) FROM {_attempt} WHERE installation_pk IS NULL AND outcome IS NULL"
-_outbox = table_of(_tables.Outbox).name
+_outbox = _names.OUTBOX
 _NOTICE = (
     f"SELECT o.pk, coalesce(i.public_id, ''), a.key, {listed('o', columns(_rows.OutboxRow))} FROM {_outbox} o "
     f"LEFT JOIN {_installation} i ON i.pk = o.installation_pk "
@@ -234,6 +210,7 @@ PENDING = (
     f"FROM {_outbox} e WHERE e.next_at > ?1 AND e.installation_pk IS NOT NULL)) ORDER BY o.pk LIMIT ?2"
 )
 """A notice that waits to be tried again holds back the later ones of its own installation alone."""
+WAITING_NOTICES = f"{_NOTICE} WHERE o.delivered_at IS NULL AND o.dead_at IS NULL ORDER BY o.pk LIMIT ?"
 DEAD_NOTICES = f"{_NOTICE} WHERE o.dead_at IS NOT NULL ORDER BY o.pk DESC LIMIT ?"
 COUNT_DEAD = f"SELECT count(*) FROM {_outbox} WHERE dead_at IS NOT NULL"
 REVIVE_NOTICES = f"UPDATE {_outbox} SET dead_at=NULL, tries=0 WHERE dead_at IS NOT NULL"
@@ -242,29 +219,29 @@ OLDEST_NOTICE = f"SELECT min(at), count(*) FROM {_outbox} WHERE delivered_at IS 
 DELIVERED = f"UPDATE {_outbox} SET delivered_at=?, next_at=NULL WHERE pk=?"
 NOT_DELIVERED = f"UPDATE {_outbox} SET tries=?, next_at=?, dead_at=? WHERE pk=?"
 WARNINGS_DUE = (
-    f"SELECT public_id FROM {_installation} WHERE notice_due_at IS NOT NULL AND notice_due_at <= ?1 "
+    f"SELECT public_id, app_pk FROM {_installation} WHERE notice_due_at IS NOT NULL AND notice_due_at <= ?1 "
     "AND (due_at IS NULL OR due_at > ?1) AND app_pk NOT IN (SELECT a.pk "
-    f"FROM {_app} a JOIN {table_of(_tables.Control).name} c ON c.name = 'held:' || a.key) "
-    "ORDER BY notice_due_at LIMIT ?2"
+    f"FROM {_app} a JOIN {_names.CONTROL} c ON c.name = 'held:' || a.key "
+    ") AND app_pk NOT IN (SELECT value FROM json_each(?3)) ORDER BY notice_due_at LIMIT ?2"
 )
 """What is due itself is left to the sweep, and what its brake holds is not spoken of."""
 NEXT_WARNING = f"SELECT min(notice_due_at) FROM {_installation} WHERE notice_due_at > ?"
-_control = table_of(_tables.Control).name
+_control = _names.CONTROL
 SET_CONTROL = Statement(
-    _insert(_tables.Control, _rows.ControlRow).sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1),
-    _insert(_tables.Control, _rows.ControlRow).values,
+    _insert(_names.CONTROL, _rows.ControlRow).sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1),
+    _insert(_names.CONTROL, _rows.ControlRow).values,
 )
 DROP_CONTROL = f"DELETE FROM {_control} WHERE name=?"
 CONTROLS = f"SELECT {', '.join(columns(_rows.ControlRow))} FROM {_control} ORDER BY name"
-_beat = table_of(_tables.Beat).name
+_beat = _names.BEAT
 SET_BEAT = Statement(
-    _insert(_tables.Beat, _rows.BeatRow).sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1),
-    _insert(_tables.Beat, _rows.BeatRow).values,
+    _insert(_names.BEAT, _rows.BeatRow).sql.replace("INSERT INTO", "INSERT OR REPLACE INTO", 1),
+    _insert(_names.BEAT, _rows.BeatRow).values,
 )
 DROP_BEAT = f"DELETE FROM {_beat} WHERE process=?"
 BEATS = f"SELECT {', '.join(columns(_rows.BeatRow))} FROM {_beat} ORDER BY at DESC"
 STOP_RENEWAL = f"UPDATE {_token} SET refresh_at=NULL WHERE installation_pk=?"
-_revocation = table_of(_tables.Revocation).name
+_revocation = _names.REVOCATION
 _REVOCATION_COLUMNS = ", ".join(columns(_rows.RevocationRow))
 REVOCATIONS_DUE = (
     f"SELECT {_REVOCATION_COLUMNS} FROM {_revocation} WHERE next_at IS NOT NULL AND next_at <= ? "
@@ -282,7 +259,7 @@ SHARED = (
     "AND (i.identity = ?2 OR (i.subject_id = ?3 AND (?2 IS NULL OR i.identity IS NULL))))"
 )
 """Whether a live installation, a later grant of the same one included, may hold the same grant upstream."""
-_incident = table_of(_tables.Incident).name
+_incident = _names.INCIDENT
 _INCIDENT_COLUMNS = ", ".join(columns(_rows.IncidentRow))
 OPEN_INCIDENT = f"SELECT {_INCIDENT_COLUMNS} FROM {_incident} WHERE app_pk = ? AND closed_at IS NULL"
 INCIDENTS = (
@@ -300,13 +277,12 @@ NEXT_REFRESH = (
     f"SELECT min(at) FROM (SELECT min(refresh_at) AS at FROM {_token} WHERE refresh_at > ?1 "
     f"UNION ALL SELECT min(probe_at) FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1) AS awaited"
 )
-_action = table_of(_tables.OperatorAction).name
-ACTIONS = f"SELECT pk, {', '.join(columns(_rows.ActionRow))} FROM {_action} WHERE pk<? ORDER BY pk DESC LIMIT ?"
+_action = _names.ACTION
 MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL, notice_due_at=NULL WHERE pk=?"
 """Off the clock: a row set aside must not be due for ever."""
 LEAVE_QUARANTINE = f"DELETE FROM {_quarantine} WHERE installation_pk=?"
 RAW_INSTALLATION = f"SELECT * FROM {_installation} WHERE pk=?"
-SCHEMA_ROW = f"SELECT version FROM {table_of(_tables.Schema).name}"
+SCHEMA_ROW = f"SELECT version FROM {_names.SCHEMA}"
 
 
 def _sealed_batch(table: SealedIn, name: str, join: str = "", key: str = "pk") -> str:

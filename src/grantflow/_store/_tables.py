@@ -14,13 +14,14 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    Table,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-SCHEMA_VERSION = 3
+from grantflow._store import _names
 
 
 class Base(SQLModel, registry=registry(metadata=MetaData())):
@@ -44,7 +45,7 @@ def _key() -> Any:
 class Schema(Base, table=True):
     """One row: which version wrote the file."""
 
-    __tablename__ = "grantflow_schema"
+    __tablename__ = _names.SCHEMA
     version: int = Field(primary_key=True)
     made_at: int = _instant()
 
@@ -52,7 +53,7 @@ class Schema(Base, table=True):
 class App(Base, table=True):
     """Registered apps."""
 
-    __tablename__ = "grantflow_app"
+    __tablename__ = _names.APP
     pk: int | None = _key()
     public_id: str = Field(unique=True)
     key: str = Field(unique=True)
@@ -69,7 +70,7 @@ class App(Base, table=True):
 class Parent(Base, table=True):
     """One app on one account."""
 
-    __tablename__ = "grantflow_parent"
+    __tablename__ = _names.PARENT
     __table_args__ = (UniqueConstraint("app_pk", "account"),)
     pk: int | None = _key()
     app_pk: int
@@ -87,7 +88,7 @@ class Parent(Base, table=True):
 class Installation(Base, table=True):
     """The row a machine lives in."""
 
-    __tablename__ = "grantflow_installation"
+    __tablename__ = _names.INSTALLATION
     __table_args__ = (
         Index(
             "grantflow_installation_natural",
@@ -155,7 +156,7 @@ class Installation(Base, table=True):
 class Attempt(Base, table=True):
     """Ways through the authorization window."""
 
-    __tablename__ = "grantflow_attempt"
+    __tablename__ = _names.ATTEMPT
     __table_args__ = (
         Index("grantflow_attempt_installation", "installation_pk", "outcome"),
         Index(
@@ -203,7 +204,7 @@ class Attempt(Base, table=True):
 class Consent(Base, table=True):
     """Who agreed to what; never overwritten."""
 
-    __tablename__ = "grantflow_consent"
+    __tablename__ = _names.CONSENT
     __table_args__ = (
         Index(
             "grantflow_consent_subject",
@@ -233,9 +234,10 @@ class Consent(Base, table=True):
 class TokenSet(Base, table=True):
     """One live or dead token set per installation."""
 
-    __tablename__ = "grantflow_token_set"
+    __tablename__ = _names.TOKEN_SET
     __table_args__ = (
         Index("grantflow_token_set_refresh", "refresh_at", sqlite_where=text("refresh_at IS NOT NULL")),
+        Index("grantflow_token_set_failing", "installation_pk", sqlite_where=text("failing IS NOT NULL")),
     )
     installation_pk: int = Field(primary_key=True)
     family: str
@@ -261,7 +263,7 @@ class TokenSet(Base, table=True):
 class Credential(Base, table=True):
     """Issued tokens by hash."""
 
-    __tablename__ = "grantflow_credential"
+    __tablename__ = _names.CREDENTIAL
     __table_args__ = (
         Index("grantflow_credential_installation", "installation_pk"),
         {"sqlite_with_rowid": False},
@@ -279,7 +281,7 @@ class Credential(Base, table=True):
 class Transition(Base, table=True):
     """The trail: triggers refuse UPDATE and DELETE."""
 
-    __tablename__ = "grantflow_transition"
+    __tablename__ = _names.TRANSITION
     __table_args__ = (
         UniqueConstraint("installation_pk", "version"),
         Index(
@@ -289,6 +291,7 @@ class Transition(Base, table=True):
             unique=True,
             sqlite_where=text("idempotency_key IS NOT NULL"),
         ),
+        Index("grantflow_transition_run", "run_id", "installation_pk", sqlite_where=text("run_id IS NOT NULL")),
     )
     pk: int | None = _key()
     installation_pk: int
@@ -308,7 +311,7 @@ class Transition(Base, table=True):
 class Outbox(Base, table=True):
     """Notices to deliver after the commit."""
 
-    __tablename__ = "grantflow_outbox"
+    __tablename__ = _names.OUTBOX
     __table_args__ = (
         Index("grantflow_outbox_pending", "pk", sqlite_where=text("delivered_at IS NULL AND dead_at IS NULL")),
         Index("grantflow_outbox_retry", "next_at", sqlite_where=text("next_at IS NOT NULL")),
@@ -331,7 +334,7 @@ class Outbox(Base, table=True):
 class Revocation(Base, table=True):
     """Tokens to give back to foreign servers."""
 
-    __tablename__ = "grantflow_revocation"
+    __tablename__ = _names.REVOCATION
     __table_args__ = (Index("grantflow_revocation_due", "next_at", sqlite_where=text("next_at IS NOT NULL")),)
     pk: int | None = _key()
     app_pk: int
@@ -351,7 +354,7 @@ class Revocation(Base, table=True):
 class Incident(Base, table=True):
     """What is wrong with an app; one open at a time."""
 
-    __tablename__ = "grantflow_incident"
+    __tablename__ = _names.INCIDENT
     __table_args__ = (
         Index("grantflow_incident_open", "app_pk", unique=True, sqlite_where=text("closed_at IS NULL")),
     )
@@ -370,7 +373,7 @@ class Incident(Base, table=True):
 class OperatorAction(Base, table=True):
     """What operators did, tried and previewed: triggers refuse UPDATE and DELETE."""
 
-    __tablename__ = "grantflow_action"
+    __tablename__ = _names.ACTION
     pk: int | None = _key()
     at: int = _instant()
     actor: str
@@ -383,10 +386,63 @@ class OperatorAction(Base, table=True):
     detail: str
 
 
+class Job(Base, table=True):
+    """Bulk work; open jobs are few, so that finding them needs no more than their states."""
+
+    __tablename__ = _names.JOB
+    __table_args__ = (Index("grantflow_job_state", "state", "pk"),)
+    pk: int | None = _key()
+    public_id: str = Field(unique=True)
+    verb: str
+    to_state: str | None
+    quiet: bool
+    filter: str
+    actor: str
+    claimed: bool
+    reason: str
+    fingerprints: str
+    total: int
+    canary: int
+    stop_after: int
+    stop_share: float
+    retries: str | None
+    state: str
+    why: str | None
+    revision: int
+    created_at: int = _instant()
+    started_at: int | None = _instant(optional=True)
+    ended_at: int | None = _instant(optional=True)
+    applied: int
+    refused: int
+    outdated: int
+    failed: int
+    forgiven_rows: int
+    forgiven: int
+    lease: str | None
+    lease_until: int | None = _instant(optional=True)
+
+
+class JobItem(Base, table=True):
+    """Rows of bulk work, each with the version its plan saw."""
+
+    __tablename__ = _names.JOB_ITEM
+    __table_args__ = (
+        Index("grantflow_job_item_outcome", "job_pk", "outcome", "ordinal"),
+        {"sqlite_with_rowid": False},
+    )
+    job_pk: int = Field(primary_key=True)
+    ordinal: int = Field(primary_key=True)
+    installation: str
+    version: int
+    outcome: str
+    detail: str
+    at: int | None = _instant(optional=True)
+
+
 class Control(Base, table=True):
     """Switches of the operation."""
 
-    __tablename__ = "grantflow_control"
+    __tablename__ = _names.CONTROL
     name: str = Field(primary_key=True)
     at: int = _instant()
     by: str
@@ -397,7 +453,7 @@ class Control(Base, table=True):
 class Beat(Base, table=True):
     """Processes at work."""
 
-    __tablename__ = "grantflow_beat"
+    __tablename__ = _names.BEAT
     process: str = Field(primary_key=True)
     kind: str
     host: str
@@ -410,7 +466,7 @@ class Beat(Base, table=True):
 class Quarantine(Base, table=True):
     """Rows set aside."""
 
-    __tablename__ = "grantflow_quarantine"
+    __tablename__ = _names.QUARANTINE
     installation_pk: int = Field(primary_key=True)
     reason: str
     since: int = _instant()
@@ -420,7 +476,7 @@ class Quarantine(Base, table=True):
 class Count(Base, table=True):
     """Maintained counters, in slots so that many writers do not meet on one row."""
 
-    __tablename__ = "grantflow_count"
+    __tablename__ = _names.COUNT
     app_pk: int = Field(primary_key=True)
     state: str = Field(primary_key=True)
     slot: int = Field(primary_key=True)
@@ -428,3 +484,9 @@ class Count(Base, table=True):
 
 
 APPEND_ONLY = (Transition, OperatorAction)
+
+
+def table_of(model: type[Base]) -> Table:
+    """The core table behind an SQLModel class."""
+    found: Table = model.__table__  # type: ignore[attr-defined]  # set by the metaclass
+    return found

@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grantflow._ports import End, Forgotten, Retention, Rules
-from grantflow._store import _tables
+from grantflow._store import _names
 from grantflow._store._connection import Connection
-from grantflow._store._statements import table_of
 
-_installation = table_of(_tables.Installation).name
-_attempt = table_of(_tables.Attempt).name
-_token = table_of(_tables.TokenSet).name
-_credential = table_of(_tables.Credential).name
-_transition = table_of(_tables.Transition).name
-_count = table_of(_tables.Count).name
-_outbox = table_of(_tables.Outbox).name
-_beat = table_of(_tables.Beat).name
-_revocation = table_of(_tables.Revocation).name
+_installation = _names.INSTALLATION
+_attempt = _names.ATTEMPT
+_token = _names.TOKEN_SET
+_credential = _names.CREDENTIAL
+_transition = _names.TRANSITION
+_count = _names.COUNT
+_outbox = _names.OUTBOX
+_beat = _names.BEAT
+_revocation = _names.REVOCATION
 
 # -- forgetting -----------------------------------------------------------------------------------
 _OLD = {
@@ -71,6 +70,29 @@ COUNT_DIFFERENCES = (
     "HAVING sum(n) <> 0"
 )
 """One statement, hence one instant: a difference stays true however many writers go on counting."""
+
+_CORRECTIONS = -1
+"""The slot that no transition writes: what a recount added, so that another one at the same time is seen."""
+_CORRECTED = f"SELECT app_pk, state, n FROM {_count} WHERE slot = {_CORRECTIONS}"
+_FIRST_CORRECTION = f"INSERT OR IGNORE INTO {_count} (app_pk, state, slot, n) VALUES (?, ?, {_CORRECTIONS}, 0)"
+_CORRECT = f"UPDATE {_count} SET n = n + ? WHERE app_pk = ? AND state = ? AND slot = {_CORRECTIONS} AND n = ?"
+Miscounted = list[tuple[int, str, int, int]]
+
+
+def miscounted(conn: Connection) -> Miscounted:
+    """(app pk, state, real minus counted, corrected so far); what was corrected is read first, see `correct`."""
+    corrected = {(app, state): n for app, state, n in conn.execute(_CORRECTED)}
+    return [(app, state, n, corrected.get((app, state), 0)) for app, state, n in conn.execute(COUNT_DIFFERENCES)]
+
+
+def correct(conn: Connection, wrong: Miscounted) -> int:
+    """Add the differences, but for those that another recount has added since they were seen; how many."""
+    done = 0
+    for app, state, more, before in wrong:
+        conn.execute(_FIRST_CORRECTION, (app, state))
+        done += conn.execute(_CORRECT, (more, app, state, before)).rowcount
+    return done
+
 
 _OPEN = f"(SELECT count(*) FROM {_attempt} x WHERE x.installation_pk = i.pk AND x.outcome IS NULL)"
 _LAST = f"FROM {_transition} r WHERE r.installation_pk = i.pk"

@@ -8,8 +8,10 @@ from typing import Any
 
 from grantflow._ports import Reseal
 from grantflow._rows import Change, InstallationRow, QuarantineRow
+from grantflow._store import _jobs
 from grantflow._store import _statements as sql
 from grantflow._store._connection import Connection, Counts, Cursor, RowRefused
+from grantflow._store._tolerant import tolerant
 from grantflow.errors import Conflict
 
 
@@ -37,11 +39,17 @@ def write(conn: Connection, change: Change, counts: Counts) -> None:
         _put(conn, revocation, sql.INSERT_REVOCATION, sql.UPDATE_REVOCATION)
     if change.incident is not None:
         _put(conn, change.incident, sql.INSERT_INCIDENT, sql.UPDATE_INCIDENT)
+    _of_the_operation(conn, change)
+    if change.action is not None:
+        conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
+
+
+def _of_the_operation(conn: Connection, change: Change) -> None:
+    if change.job is not None:
+        _jobs.write(conn, change.job, change.new_items, change.item)
     if change.set_controls or change.drop_controls:
         conn.executemany(sql.DROP_CONTROL, [(name,) for name in change.drop_controls])
         conn.executemany(sql.SET_CONTROL.sql, [sql.SET_CONTROL.values(row) for row in change.set_controls])
-    if change.action is not None:
-        conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
 
 
 def _many(conn: Connection, statement: sql.Statement, rows: list[Any]) -> None:
@@ -190,7 +198,7 @@ def flush_counts(conn: Connection, counts: Counts, slot: int = 0) -> None:
 
 def quarantine(conn: Connection, pk: int, reason: str, now: int) -> None:
     """Set a row aside; its original text is kept once."""
-    original = conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone()
+    original = tolerant(conn, lambda conn: conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone())
     row = QuarantineRow(pk, reason.encode(errors="replace").decode(), now, repr(original))
     conn.execute(sql.INSERT_QUARANTINE.sql, sql.INSERT_QUARANTINE.values(row))
     conn.execute(sql.MARK_QUARANTINED, (pk,))

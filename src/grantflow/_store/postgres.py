@@ -18,7 +18,7 @@ from grantflow._ports import ChunkDone, Work
 from grantflow._rows import Load
 from grantflow._store import _pg_schema
 from grantflow._store import _statements as sql
-from grantflow._store._chunk import Chunk
+from grantflow._store._chunk import decide, written
 from grantflow._store._connection import Counts, Job, RowRefused
 from grantflow._store._ending import ended
 from grantflow._store._pg_connection import Bridge, crossing
@@ -211,7 +211,7 @@ class PostgresStore(SqlStore):
             raise BadInput(msg) from error
         return result
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> list[tuple[int, int]]:
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
         """See Store.due; once a minute the clocks are compared."""
         if time.monotonic() - self._compared > _MINUTE:
             self._compared = time.monotonic()
@@ -281,19 +281,19 @@ def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undi
     def job(bridge: Bridge, counts: Counts) -> ChunkDone:
         nonlocal careful
         one_by_one, careful = careful, True  # run again: something of this chunk could not be written
-        chunk = Chunk(bridge, work, now)
-        taken = 0
+        done, taken = ChunkDone([], 0, 0, ()), 0
         for start in range(0, len(pks), _SLICE):
-            claimed = [pk for (pk,) in bridge.fetch(CLAIM, pks[start : start + _SLICE], now)]
-            found = bridge.execute(sql.SNAPSHOTS_BY_PK, (None, json.dumps(claimed)))
-            rows = {row[0]: row for row in found}
+            part = list(pks[start : start + _SLICE])
+            claimed = [pk for (pk,) in bridge.fetch(CLAIM, part, now)]
+            rows = {row[0]: row for row in bridge.execute(sql.SNAPSHOT_DUE, (None, json.dumps(claimed), now))}
             until = time.perf_counter() + budget  # nobody waits for the reading: other rows are free
-            for pk in pks[start : start + _SLICE]:
+            for pk in part:
                 if taken and time.perf_counter() > until and not undisturbed():
-                    return chunk.written(counts, pks[taken:], one_by_one=one_by_one)
+                    done.left = pks[taken:]
+                    return written(bridge, done, counts, now, one_by_one=one_by_one)
                 taken += 1
-                chunk.take(pk, rows.get(pk))
-        return chunk.written(counts, (), one_by_one=one_by_one)
+                decide(bridge, pk, rows.get(pk), now, work, done)
+        return written(bridge, done, counts, now, one_by_one=one_by_one)
 
     return job
 

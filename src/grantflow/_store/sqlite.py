@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
@@ -17,24 +16,20 @@ from grantflow._config import Settings
 from grantflow._ports import ChunkDone, Work
 from grantflow._rows import Load
 from grantflow._store import _schema
-from grantflow._store import _statements as sql
-from grantflow._store._chunk import Chunk
-from grantflow._store._connection import Counts, Job
+from grantflow._store._chunk import chunk_job
+from grantflow._store._connection import Job
 from grantflow._store._ending import ended
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
+from grantflow._store._readers import Readers
 from grantflow._store._sql_store import SqlStore
 from grantflow._store._writer import Writer
-from grantflow.errors import BadInput, ConfigurationError, DatabaseError
+from grantflow.errors import ConfigurationError, DatabaseError
 from grantflow_machines import Instant
 
 T = TypeVar("T")
 _READERS = 2
-_LONG_CHUNK = 500
-"""Rows of a chunk that may go on beyond its budget while nobody waits."""
 _PREFIX = "sqlite:///"
-_UNREADABLE = ("JSON", "malformed JSON", "Could not decode")
-"""How SQLite begins to speak of a row that it cannot put together, rather than of the database."""
 
 
 def path_of(url: str) -> Path:
@@ -56,10 +51,9 @@ class SqliteStore(SqlStore):
         pragmas: dict[str, str],
     ) -> None:
         self.writer = writer
-        self._readers = readers
+        self._readers = Readers(readers)
         self._lock = lock
         self._pragmas = pragmas
-        self._turn = 0
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -113,24 +107,12 @@ class SqliteStore(SqlStore):
 
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
         """See Store.sweep_chunk."""
-        done: ChunkDone = await self.writer.run(_chunk_job(pks, now, work, budget, self.writer.undisturbed))
+        done: ChunkDone = await self.writer.run(chunk_job(pks, now, work, budget, self.writer.undisturbed))
         return done
 
     # -- reading --------------------------------------------------------------------------------
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
-        self._turn = (self._turn + 1) % len(self._readers)
-        reader = self._readers[self._turn]
-        try:
-            result: T = await reader._execute(function, reader._conn, *args)  # noqa: SLF001 - one hop, as the writer
-        except sqlite3.Error as error:
-            raise translated(error) from error
-        except OverflowError as error:
-            msg = "a number is too large for the database"
-            raise BadInput(msg) from error
-        except ValueError as error:
-            msg = "the database is closed"
-            raise DatabaseError(msg) from error
-        return result
+        return await self._readers.read(function, *args)
 
     def pragmas(self) -> dict[str, str]:
         """See Store.pragmas."""
@@ -160,18 +142,11 @@ async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:
     connection = aiosqlite.connect(path, isolation_level=None, cached_statements=256, **settings)
     connection._thread.daemon = True  # noqa: SLF001 - an engine nobody closed must not hang the exit; pinned
     try:
-        opened = await connection
-        opened.text_factory = _readable
+        return await connection
     except BaseException:
         # Its thread reports to this loop once more; a loop that closes first makes it print a traceback.
         await asyncio.to_thread(connection._thread.join)  # noqa: SLF001 - aiosqlite has no door for that
         raise
-    return opened
-
-
-def _readable(raw: bytes) -> str:
-    """A text, also where it is none: one spoiled cell must not stop the statement that meets it."""
-    return raw.decode("utf-8", "surrogateescape")
 
 
 def _prepare(
@@ -185,28 +160,3 @@ def _prepare(
         _schema.ensure(conn, now)
         names = ("journal_mode", "synchronous", "foreign_keys")
         return {name: str(conn.execute(f"PRAGMA {name}").fetchone()[0]) for name in names}
-
-
-def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undisturbed: Callable[[], bool]) -> Job:
-    careful = False
-
-    def job(conn: sqlite3.Connection, counts: Counts) -> ChunkDone:
-        nonlocal careful
-        one_by_one, careful = careful, True  # run again by the writer: something of this batch could not be written
-        until = time.perf_counter() + budget
-        chunk = Chunk(conn, work, now)
-        taken = 0
-        for pk in pks:
-            over = taken and time.perf_counter() > until
-            if over and (taken >= _LONG_CHUNK or not undisturbed()):
-                break
-            taken += 1
-            try:
-                chunk.take(pk, conn.execute(sql.SNAPSHOT_DUE, (None, pk, now)).fetchone())
-            except sqlite3.OperationalError as error:
-                if not str(error).startswith(_UNREADABLE):
-                    raise
-                chunk.set_aside(pk, error)
-        return chunk.written(counts, pks[taken:], one_by_one=one_by_one)
-
-    return job

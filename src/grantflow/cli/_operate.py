@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -129,11 +131,26 @@ def doctor(
     if json:
         _out.as_json(findings)
     else:
-        for finding in findings:
-            print(f"{finding.health.value:<6}{finding.check:<12}{clean(finding.says)}")
-            if finding.mend is not None:
-                print(f"{'':<18}→ {clean(finding.mend)}")
-    return 1 if any(finding.health.value == "wrong" for finding in findings) else 0
+        _shown(findings)
+    counted = Counter(finding.health.value for finding in findings)
+    say(f"{counted['wrong']} wrong, {counted['note']} to know, {counted['ok']} ok")
+    return 1 if counted["wrong"] else 0
+
+
+_SEVERITY = {"wrong": "bad", "note": "warn", "ok": "ok"}
+
+
+def _shown(findings: Sequence[Finding]) -> None:
+    """What is wrong first; a command that mends it stands on a line of its own, to be copied."""
+    names = max(len(finding.check) for finding in findings)
+    margin = " " * (names + 4)
+    for finding in sorted(findings, key=lambda one: list(_SEVERITY).index(one.health.value)):
+        first, *more = textwrap.wrap(clean(finding.says), _out.width() - len(margin)) or [""]
+        _out.line(_SEVERITY[finding.health.value], f"{finding.check:<{names}}  {first}")
+        for line in more:
+            print(margin + line)
+        if finding.mend is not None:
+            print(f"{margin}→ {_out.coloured(clean(finding.mend), '1')}")
 
 
 def resume(ctx: typer.Context, app: Key, reason: Reason) -> None:

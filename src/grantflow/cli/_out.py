@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 _GLYPHS = {"idle": "○", "pending": "◔", "ok": "●", "warn": "▲", "bad": "✗"}
 _COLOURS = {"idle": "2", "pending": "36", "ok": "32", "warn": "33", "bad": "31"}
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -100,9 +102,56 @@ def _severity(value: str) -> str:
     return next((found.severity.value for found in states), "")
 
 
-def bar(count: int, most: int, width: int = 40) -> str:
-    """A bar in proportion to the largest of its kind; what is not nothing is never invisible."""
-    return "" if not count else "█" * max(1, round(width * count / max(most, 1)))
+def line(severity: str, text: str) -> None:
+    """Print one line behind the glyph of a severity."""
+    print(_painted(marked(severity, text)))
+
+
+def marked(severity: str, text: str) -> str:
+    """A text behind the glyph of a severity."""
+    return f"{_GLYPHS[severity]} {text}"
+
+
+def bar(count: int, most: int, width: int = 40, *, ascii: bool = False) -> str:  # noqa: A002 - the flag's name
+    """A bar in proportion to the largest of its kind; what is not nothing is never invisible.
+
+    >>> bar(1, 100, 8), bar(100, 100, 8), bar(50, 100, 8, ascii=True)
+    ('▏', '████████', '####')
+    """
+    if not count:
+        return ""
+    if ascii:
+        return "#" * max(1, round(width * count / max(most, 1)))
+    full, part = divmod(max(1, round(8 * width * count / max(most, 1))), 8)
+    return "█" * full + _EIGHTHS[part]
+
+
+def ago(length: timedelta) -> str:
+    """A span of time as people say it, in its largest unit.
+
+    >>> ago(timedelta(seconds=7)), ago(timedelta(minutes=90)), ago(timedelta(days=3))
+    ('7 s', '2 h', '3 d')
+    """
+    seconds = max(0.0, length.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def plain_terminal() -> bool:
+    """Whether ASCII alone is safe: another encoding, or somebody who wants none of it."""
+    return bool(os.environ.get("NO_COLOR")) or "utf" not in (sys.stdout.encoding or "").lower()
+
+
+def width() -> int:
+    """Columns of the terminal, or of COLUMNS; 80 where there is none."""
+    return max(60, shutil.get_terminal_size((80, 24)).columns)
+
+
+def coloured(text: str, code: str) -> str:
+    """A text in a colour, where colours are seen."""
+    return f"\x1b[{code}m{text}\x1b[0m" if text and _colours_are_seen() else text
 
 
 def progress(done: int, total: int) -> None:
@@ -124,8 +173,12 @@ def reader_left() -> int:
     return 1
 
 
+def _colours_are_seen() -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
 def _painted(line: str) -> str:
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
+    if not _colours_are_seen():
         return line
     for severity, glyph in _GLYPHS.items():
         if f"{glyph} " in line:

@@ -1,4 +1,4 @@
-"""The database itself, and the programs beside the engine: console, scheduler, demonstration."""
+"""The database itself, and the programs beside the engine: console, demonstration."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grantflow.cli import _out
+from grantflow.cli._act import Reason
 from grantflow.cli._out import say
 from grantflow.cli._read import Json
 from grantflow.cli._run import Run, user_name
@@ -20,14 +21,11 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    database = typer.Typer(help="Create and check the database.")
+    database = typer.Typer(help="Create, check and recount the database.")
     database.command()(init)
     database.command()(check)
+    database.command()(recount)
     app.add_typer(database, name="db")
-    scheduler = typer.Typer(help="The process that sweeps on time.")
-    scheduler.command("run")(run_scheduler)
-    scheduler.command()(jobs)
-    app.add_typer(scheduler, name="scheduler")
     app.command()(tui)
     app.command()(demo)
 
@@ -60,10 +58,20 @@ def check(ctx: typer.Context, json: Json = False) -> int:
     return 1 if found.problems else 0
 
 
+def recount(ctx: typer.Context, reason: Reason) -> None:
+    """Count every installation again and correct the counters. Operators only."""
+    run = Run.of(ctx)
+    run.existing()
+    actor = run.somebody()
+    wrong = run.engine(lambda engine: engine.ops.reconcile_counts(actor=actor, reason=reason))
+    say(f"{wrong:,} counters were wrong" if wrong else "every counter was right")
+
+
 def tui(
     ctx: typer.Context,
     write: Annotated[bool, typer.Option("--write", help="Allow actions. Operators only.")] = False,
     ascii: Annotated[bool, typer.Option("--ascii", help="No glyphs beyond ASCII.")] = False,  # noqa: A002 - the flag's name
+    max_bulk: Annotated[int, typer.Option(min=1, help="Refuse bulk work that would reach more rows.")] = 10_000,
 ) -> int:
     """Open the operator console."""
     run = Run.of(ctx)
@@ -72,33 +80,10 @@ def tui(
         actor = run.somebody()
         run.engine(lambda engine: engine.ops.admit("console", "tui --write" if write else "tui", actor=actor))
     name = (run.claimed or user_name()) if run.is_operator else None
-    code: int = _part("grantflow_tui", "run")(url, write=write, operator=name, claimed=bool(run.claimed), ascii=ascii)
+    code: int = part("grantflow_tui", "run")(
+        url, write=write, operator=name, claimed=bool(run.claimed), ascii=ascii, max_bulk=max_bulk
+    )
     return code
-
-
-def run_scheduler(
-    ctx: typer.Context,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the latest.")] = 30.0,
-) -> int:
-    """Sweep on time until it is stopped."""
-    code: int = _part("grantflow_scheduler", "run_forever")(Run.of(ctx).existing(), interval=interval)
-    return code
-
-
-def jobs(ctx: typer.Context, json: Json = False) -> None:
-    """Show the scheduler's jobs."""
-    describe = _part("grantflow_scheduler", "describe_jobs")
-
-    async def work(engine: Engine) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = await describe(engine)
-        return rows
-
-    rows = [_out.plain(row) for row in Run.of(ctx).engine(work)]
-    if json:
-        _out.as_json(rows)
-    elif rows:
-        names = list(rows[0])
-        _out.table([name.upper() for name in names], ([row.get(name, "") for name in names] for row in rows))
 
 
 def demo(
@@ -108,11 +93,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed makes the same fleet.")] = 7,
 ) -> int:
     """Run the main job on a database of its own."""
-    code: int = _part("grantflow.demo", "run_demo")(size, keep, tui=tui, seed=seed, operator=user_name())
+    code: int = part("grantflow.demo", "run_demo")(size, keep, tui=tui, seed=seed, operator=user_name())
     return code
 
 
-def _part(module: str, name: str) -> Any:
+def part(module: str, name: str) -> Any:
     """A function of a program beside the engine, loaded by name: the command line imports none of them."""
     try:
         return getattr(import_module(module), name)

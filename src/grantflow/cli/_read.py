@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,20 +37,30 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many rows.
 class _FilterHelp(TyperCommand):
     """Ends the help with the grammar of the filter, made from the table of its fields."""
 
+    table = "installations"
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from grantflow import help_rows
 
         del ctx
+        rows = [(row.example, f"{row.name}: {row.meaning} ({row.cost})") for row in help_rows(self.table)]
         with formatter.section("Filter: terms that must all hold, - before one negates it"):
-            formatter.write_dl([(row.example, f"{row.name}: {row.meaning} ({row.cost})") for row in help_rows()])
+            formatter.write_dl(rows)
         with formatter.section("Operators"):
             formatter.write_text(": (lists a,b, ranges a..b, a trailing *)  = (the text as it stands)  != < <= > >=")
+
+
+class _AuditHelp(_FilterHelp):
+    """The same, with the fields of the audit."""
+
+    table = "audit"
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("list", cls=_FilterHelp)(list_)
-    for command in (show, history, explain, counts, forecast, audit):
+    app.command(cls=_AuditHelp)(audit)
+    for command in (show, history, explain, counts):
         app.command()(command)
 
 
@@ -223,31 +232,9 @@ def counts(ctx: typer.Context, json: Json = False) -> None:
     say(f"{numbers.total:,} in all, {numbers.overdue:,} overdue")
 
 
-def forecast(
-    ctx: typer.Context,
-    spans: Annotated[int, typer.Option(min=1, max=120, help="How many spans ahead.")] = 12,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Days of one span.")] = 30,
-    json: Json = False,
-) -> None:
-    """Show how many live grants end in each coming span."""
-
-    async def work(engine: Engine) -> list[tuple[str, str, int]]:
-        length = timedelta(days=days)
-        rows = await engine.horizon(spans=spans, length=length)
-        return [(start.isoformat(), (start + length).isoformat(), count) for start, count in rows]
-
-    rows = Run.of(ctx).engine(work)
-    if json:
-        _out.as_json([{"from": start, "to": end, "count": count} for start, end, count in rows])
-        return
-    most = max(count for *_, count in rows)
-    _out.table(
-        ("FROM", "ENDING", ""), ((start[:10], f"{count:,}", _out.bar(count, most)) for start, _, count in rows)
-    )
-
-
 def audit(
     ctx: typer.Context,
+    filter: Annotated[str, typer.Argument(metavar="FILTER", help="Which ones; all by default.")] = "",  # noqa: A002 - the field's word
     limit: Limit = 100,
     before: Annotated[int | None, typer.Option(metavar="KEY", help="Only below this key.")] = None,
     json: Json = False,
@@ -255,7 +242,7 @@ def audit(
     """Show what operators did, tried and previewed, newest first."""
 
     async def work(engine: Engine) -> Sequence[tuple[int, OperatorAction]]:
-        return await engine.ops.actions(limit=limit, before=before)
+        return await engine.ops.actions(limit=limit, before=before, filter=filter)
 
     actions = Run.of(ctx).engine(work)
     if json:

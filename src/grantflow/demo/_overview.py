@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +18,6 @@ _LOOKS = {
     "bad": ("✖", "red"),
 }
 _WIDTH = 40
-_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def _look(state: str) -> tuple[str, str]:
@@ -26,9 +26,9 @@ def _look(state: str) -> tuple[str, str]:
 
 
 async def overview(console: Console, engine: Engine, story: Story) -> None:
-    """Every state with its count, the expiry horizon, what needs attention, and one life story."""
+    """Every state with its count, the ends to come, what needs attention, and one life story."""
     await _states(console, engine)
-    await _horizon(console, engine)
+    await _forecast(console, engine)
     await _attention(console, engine, story)
     await _life(console, engine)
 
@@ -50,15 +50,17 @@ async def _states(console: Console, engine: Engine) -> None:
     console.print(f"{counts.total:,} installations of {len(counts.by_app)} apps; {counts.overdue} overdue\n")
 
 
-async def _horizon(console: Console, engine: Engine) -> None:
-    spans = await engine.horizon(spans=13)
-    most = max(count for _, count in spans) or 1
-    console.print(Text("Grants that run out, by 30 days", style="italic"))
-    for start, count in spans:
-        full, part = divmod(round(count * _WIDTH * 8 / most), 8)
-        bar = "█" * full + (_BLOCKS[part] if part else "")
-        console.print(Text(f"  from {start:%Y-%m-%d} {count:>5,} ") + Text(bar, style="green"))
-    console.print()
+async def _forecast(console: Console, engine: Engine) -> None:
+    told = await engine.ops.forecast(spans=13)
+    most = max(1, *(month.expiries for month in told.spans))
+    table = Table(
+        box=None, pad_edge=False, show_header=False, title="Grants that end, by month", title_justify="left"
+    )
+    for month in told.spans:
+        bar = Bar(most, 0, month.expiries, width=_WIDTH, color="green")
+        table.add_row(f"  {month.start:%b %Y}", Text(f"{month.expiries:,}", justify="right"), bar)
+    console.print(table)
+    console.print(f"  {told.later:,} later, {told.never:,} with no known end, {told.overdue:,} overdue\n")
 
 
 async def _attention(console: Console, engine: Engine, story: Story) -> None:

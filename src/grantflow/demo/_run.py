@@ -89,8 +89,11 @@ async def _play(console: Console, path: Path, size: int, seed: int) -> None:
                     report = await scheduler.sweep_now()
                     story.tally.expired += report.moved
                     story.tally.sweeps += 1
+                    await scheduler.run_now("warnings")
                     progress.update(task, advance=1, day=f"{clock.now():%Y-%m-%d}")
         await story.finish()
+        engine.subscribe(story.tally.hear)  # at the end: what waited is delivered by hundreds
+        await engine.drain_notices()
         _told(console, story.tally, real.monotonic() - started)
         await overview(console, engine, story)
 
@@ -110,7 +113,7 @@ def _told(console: Console, tally: Tally, seconds: float) -> None:
         f"{tally.authorized} authorizations, {tally.cancelled} cancelled, {tally.refused} refused, "
         f"{tally.abandoned} abandoned; a new version with one more scope: {tally.upgraded} agreed; "
         f"{tally.sweeps} sweeps by APScheduler moved {tally.expired}; {tally.reauthorized} reauthorized. "
-        f"{seconds:.1f} s.\n"
+        f"{tally.warned:,} warnings before an end, {tally.reminded:,} reminders after it. {seconds:.1f} s.\n"
     )
 
 
@@ -123,6 +126,7 @@ def _how_to_go_on(console: Console, keep: Path | None) -> None:
     console.print(f"The database stays in {keep}. Go on with:\n")
     for command, what in (
         (f"grantflow --database {keep} list state:refresh-expired", "find the broken ones"),
+        (f"grantflow --database {keep} forecast --by week --warn 30d", "see what is to come"),
         (f"grantflow --database {keep} tui --write", "look around, force one"),
         (f"grantflow --database {keep} scheduler run", "let time move"),
     ):

@@ -10,7 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grantflow import Actor, App, Attempt, ClientCredentials, Engine, Guidance, Installation, new_pkce
+from grantflow import (
+    Actor,
+    App,
+    Attempt,
+    ClientCredentials,
+    Engine,
+    Guidance,
+    Installation,
+    Notice,
+    NoticeName,
+    new_pkce,
+)
 from grantflow.testing import ManualClock, People
 
 DAYS = 420
@@ -61,6 +72,13 @@ class Tally:
     expired: int = 0
     sweeps: int = 0
     upgraded: int = 0
+    warned: int = 0
+    reminded: int = 0
+
+    def hear(self, notice: Notice) -> None:
+        """What a host would send to people as mail."""
+        self.warned += notice.name == NoticeName.INSTALLATION_EXPIRING
+        self.reminded += notice.name == NoticeName.INSTALLATION_REMINDED
 
 
 def app_files() -> list[Path]:

@@ -1,0 +1,99 @@
+"""When something cannot be done: a page that names the app, the account, the reason and who can act. Source: S-33."""
+
+from __future__ import annotations
+
+import contextlib
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from grantflow import App, AppKind, Guidance
+from grantflow.errors import (
+    BadCallback,
+    BadInput,
+    Conflict,
+    GrantflowError,
+    InvalidClient,
+    NotFound,
+    PermissionDenied,
+    Quarantined,
+    TransitionRefused,
+    Unauthorized,
+)
+from grantflow.hosting._site import Site
+from grantflow.hosting._web import Forged
+
+
+class Elsewhere(TransitionRefused):
+    """Only the app itself can begin its authorization."""
+
+    code = "elsewhere"
+
+
+_PAGES: list[tuple[type[GrantflowError], int, str]] = [
+    (Unauthorized, 401, "unauthorized"),
+    (Forged, 403, "forged"),
+    (PermissionDenied, 403, "permission_denied"),
+    (NotFound, 404, "not_found"),
+    (InvalidClient, 400, "invalid_client"),
+    (BadCallback, 400, "bad_callback"),
+    (Elsewhere, 409, "elsewhere"),
+    (Quarantined, 409, "quarantined"),
+    (TransitionRefused, 409, "refused"),
+    (Conflict, 409, "later"),
+]
+_SILENT = {"unauthorized", "forged", "bad_callback", "later", "elsewhere", "quarantined", "invalid_client"}
+"""Where the catalog says it better than the error."""
+
+
+async def problem(site: Site, request: Request, error: GrantflowError) -> Response:
+    """The page of an error. Its text comes from the catalog and from the error, never from the request."""
+    if isinstance(error, Unauthorized) and (away := site.sign_in(request)) is not None:
+        return away
+    status, key = page_of(error)
+    app, account, guidance = await _about(site, request)
+    attempt = getattr(request.state, "attempt", None)
+    words, heading = site.words(request), f"problem.{key}"
+    if attempt is not None and isinstance(error, TransitionRefused):
+        outcome = attempt.outcome or ("expired" if attempt.expires_at <= site.engine.now() else None)
+        heading = heading if outcome is None else f"outcome.{outcome}"
+    again = None
+    if app is not None and app.kind is not AppKind.EXTERNAL and status in (400, 409) and key != "elsewhere":
+        again = site.path("marketplace", app.key)
+    return site.page(
+        request,
+        "problem.html",
+        status=status,
+        heading=words(heading, app="" if app is None else app.name),
+        app=app,
+        account=account,
+        guidance=guidance,
+        reason=None if key in _SILENT else str(error),
+        advice=words.find(f"problem.{key}.next", app="" if app is None else app.name) or error.hint,
+        again=again,
+    )
+
+
+def page_of(error: GrantflowError) -> tuple[int, str]:
+    """(HTTP status, key of the words) of an error."""
+    for kind, status, key in _PAGES:
+        if isinstance(error, kind):
+            return status, key
+    if isinstance(error, BadInput):
+        return 400, error.code if error.code == "invalid_request" else "bad_input"
+    return 503, "later"
+
+
+async def _about(site: Site, request: Request) -> tuple[App | None, str, Guidance | None]:
+    """What the request was about, as far as that is known and may be told."""
+    attempt = getattr(request.state, "attempt", None)
+    app: App | None = getattr(request.state, "app", None)
+    account: str = getattr(request.state, "account", "")
+    guidance = None
+    with contextlib.suppress(GrantflowError):
+        if attempt is not None:
+            app, account = await site.engine.apps.get(attempt.app), attempt.account or ""
+        if app is not None and app.kind is not AppKind.EXTERNAL:
+            actor = site.role(await site.person(request), app)
+            guidance = await site.engine.guidance(app.key, account=account, viewer=actor)
+    return app, account, guidance

@@ -1,0 +1,193 @@
+"""A real browser, driven over its own pipe, and a plain socket server for it: nothing but the standard library."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Message
+
+FOUND = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--mute-audio")
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, sink: list[str]) -> AsyncIterator[int]:
+    """Serve an ASGI app on loopback, one request to a connection; the request lines go to `sink`."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            method, target, _ = head[0].split(" ")
+            headers = [
+                (n.strip().lower(), v.strip()) for n, _, v in (line.partition(":") for line in head[1:] if line)
+            ]
+            body = await reader.readexactly(int(dict(headers).get("content-length", "0")))
+            sink.append(f"{method} {target} {dict(headers).get('host')}")
+            path, _, query = target.partition("?")
+            scope = {
+                "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+                "path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+                "headers": [(n.encode(), v.encode("latin-1")) for n, v in headers],
+                "client": ("127.0.0.1", 1), "server": ("localhost", 80), "state": {},
+            }  # fmt: skip
+
+            async def receive() -> Message:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            async def send(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    lines = [f"HTTP/1.1 {message['status']} x".encode(), b"connection: close"]
+                    lines += [name + b": " + value for name, value in message["headers"]]
+                    writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
+                else:
+                    writer.write(message.get("body", b""))
+
+            await app(scope, receive, send)
+        except asyncio.IncompleteReadError:
+            pass  # a connection opened ahead and never used
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "localhost", 0)
+    async with server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
+class Tab:
+    """One tab of a headless browser."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: int) -> None:
+        self.reader, self.writer, self.ids = reader, writer, itertools.count(1)
+        self.session: str | None = None
+        self.log: list[str] = []
+        """What the console and the security policy say."""
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """One command of the DevTools protocol."""
+        number = next(self.ids)
+        message: dict[str, Any] = {"id": number, "method": method, "params": params}
+        if self.session is not None:
+            message["sessionId"] = self.session
+        os.write(self.writer, json.dumps(message).encode() + b"\0")
+        while True:
+            told = json.loads((await self.reader.readuntil(b"\0"))[:-1])
+            if told.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
+                self.log.append(json.dumps(told["params"])[:600])
+            if told.get("id") == number:
+                assert "error" not in told, told
+                found: dict[str, Any] = told["result"]
+                return found
+
+    async def attach(self) -> Self:
+        """To a fresh page."""
+        target = (await self.call("Target.createTarget", url="about:blank"))["targetId"]
+        self.session = (await self.call("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            await self.call(f"{domain}.enable")
+        return self
+
+    async def see(self, width: int, height: int, *, dark: bool = False) -> None:
+        """The size of the window and the colours the person likes."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def run(self, script: str) -> Any:
+        """The value of an expression, awaited."""
+        told = await self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        return told["result"].get("value")
+
+    async def until(self, condition: str) -> None:
+        """Wait until an expression is true, over navigations."""
+        for _ in range(600):
+            with contextlib.suppress(AssertionError):  # the page is being replaced
+                if await self.run(f"document.readyState === 'complete' && Boolean({condition})"):
+                    return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"never: {condition}; at {await self.run('location.href')}; {self.log}")
+
+    async def open(self, url: str) -> None:
+        """Go there and wait for the page."""
+        await self.run("window.old = true")
+        await self.call("Page.navigate", url=url)
+        await self.until("!window.old")
+
+    async def click(self, words: str) -> None:
+        """Press the button, or what else is named so, as a mouse does."""
+        script = f"""(() => {{
+          const all = [...document.querySelectorAll('button, a, label')];
+          const found = all.find(one => one.textContent.trim().startsWith({json.dumps(words)}));
+          found.scrollIntoView(); const box = found.getBoundingClientRect();
+          return [box.x + box.width / 2, box.y + box.height / 2]; }})()"""
+        x, y = await self.run(script)
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def key(self, name: str) -> None:
+        """Press a key: Tab, Enter, or Space."""
+        text = {"Enter": "\r", "Space": " "}.get(name, "")
+        code = {"Tab": 9, "Enter": 13, "Space": 32}[name]
+        key = {"Space": " "}.get(name, name)
+        told = {"key": key, "code": name, "windowsVirtualKeyCode": code}
+        await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **told)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **told)
+
+    async def heard(self) -> list[tuple[str, str]]:
+        """(role, name) of everything a screen reader meets, in its order."""
+        nodes = (await self.call("Accessibility.getFullAXTree"))["nodes"]
+        return [
+            (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
+        ]
+
+    async def picture(self, path: Path) -> None:
+        """What is to be seen."""
+        data = (await self.call("Page.captureScreenshot", format="png"))["data"]
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(data))
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Tab]:
+    """A browser with a profile of its own."""
+    assert FOUND is not None
+    to_child, ours_out = os.pipe()
+    ours_in, from_child = os.pipe()
+
+    def wire() -> None:
+        os.dup2(to_child, 103)
+        os.dup2(from_child, 104)
+        os.dup2(103, 3)
+        os.dup2(104, 4)
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = await asyncio.create_subprocess_exec(
+            FOUND, *FLAGS, f"--user-data-dir={profile}", preexec_fn=wire, close_fds=False,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(to_child)
+        os.close(from_child)
+        reader = asyncio.StreamReader(limit=64 * 1024 * 1024)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours_in, "rb")
+        )
+        tab = Tab(reader, ours_out)
+        try:
+            yield await tab.attach()
+        finally:
+            os.close(ours_out)  # the browser goes when its pipe does
+            await process.wait()
+            pipe.close()

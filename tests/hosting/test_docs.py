@@ -1,0 +1,46 @@
+"""What the how-to shows runs as it stands, and lists what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.hosting import test_journeys
+from tests.hosting.test_security import ROUTES
+
+JOURNEYS = Path(__file__).parents[2] / "docs/reference/journeys.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/hosting.md"
+
+
+def test_the_host_of_the_how_to_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [block] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(compile(block, str(PAGE), "exec"), shown)
+    with TestClient(shown["api"], base_url="https://platform.example", follow_redirects=False) as web:
+        assert web.get("/gallery").headers["location"] == "/login?next=%2Fgallery"
+        web.cookies.set("user", "ann")
+        assert "App Gallery" in web.get("/gallery").text
+        assert web.get("/desk").json() == {"your": "own pages"}
+        assert web.get("/api/tickets").status_code == 401
+        found = web.get("/.well-known/oauth-authorization-server").json()
+        assert found["issuer"] == "https://platform.example"
+
+
+def test_every_requirement_with_a_screen_is_walked_through_it() -> None:
+    rows = re.findall(r"^\| (S-\d\d) \|.*\| yes \| `test_", JOURNEYS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 20
+    names = " ".join(name for name in vars(test_journeys) if name.startswith("test_"))
+    assert [row for row in rows if f"_s{row[2:]}_" not in names] == []
+
+
+def test_every_address_is_on_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"/[\w.{}/-]+", text))
+    pages = {path.replace("/apps/{}", "/apps/{app}").replace("y/{}", "y/{app}").replace("e/{}", "e/{app}")
+             for method, path in ROUTES if method == "GET" and "static" not in path}  # fmt: skip
+    assert pages <= named

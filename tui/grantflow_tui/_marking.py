@@ -1,0 +1,165 @@
+"""Marks on the list of installations, and what is done to the row or to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from grantflow_tui._command import command
+from grantflow_tui._filtered import FilteredScreen
+from grantflow_tui._marks import Marks
+from grantflow_tui._plan_dialog import Targets
+from grantflow_tui._text import clean
+
+if TYPE_CHECKING:
+    from grantflow import Engine, Installation
+    from grantflow_tui._list import InstallationList
+
+_AT_ONCE = 25
+"""Ids in one question after hidden marks."""
+
+
+class Marking(FilteredScreen):
+    r"""The half of screen 2 that acts.
+
+    | key | does |
+    |---|---|
+    | space | mark the row, or take its mark away |
+    | v | begin a range at the row; v again marks up to the row |
+    | * | mark whatever matches the filter |
+    | ctrl+\ | no marks |
+    | a | verbs for the row, or for the marks |
+    | b | verbs for the marks, or for whatever matches |
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "mark", show=False),
+        Binding("v", "stretch", "range", show=False),
+        Binding("asterisk", "mark_all", "mark all matching", show=False),
+        Binding("ctrl+backslash", "unmark", "no marks", show=False),
+        Binding("a", "verbs", "verbs", show=False),
+        Binding("b", "bulk", "bulk", show=False),
+    ]
+    DEFAULT_CSS = """
+    Marking #marks { height: 1; display: none; }
+    Marking #marks.-shown { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marks = Marks()
+
+    @property
+    def list(self) -> InstallationList:
+        """The list."""
+        raise NotImplementedError
+
+    @property
+    def chosen(self) -> Installation | None:
+        """The row under the cursor."""
+        return self.list.current
+
+    @property
+    def pauses(self) -> str:
+        """Marks keep the rows where they are."""
+        return "paused: marks" if self.marks else ""
+
+    def command(self) -> str:
+        """What is on screen, on the command line."""
+        return command("list", self.filter) if self.filter else command("list")
+
+    def acted(self) -> None:
+        """What was marked is done with."""
+        self._clear()
+
+    # -- marking --------------------------------------------------------------------------------
+    def action_mark(self) -> None:
+        """Mark the row under the cursor, and go on to the next."""
+        if (here := self.chosen) is not None:
+            self.marks.toggle(here.id)
+            self.list.action_move(1)
+            self.show_marks()
+
+    def action_stretch(self) -> None:
+        """Begin a range, or end it."""
+        if (here := self.chosen) is None:
+            return
+        if self.marks.anchor is None:
+            self.marks.anchor = here.id
+            self.tell("range begins here; v again marks up to the row under the cursor")
+        elif self.marks.stretch([item.id for item in self.list.rows.items], here.id):
+            self.show_marks()
+        else:
+            self.marks.anchor = here.id
+            self.tell("the beginning is too far away, the range begins here now; * marks whatever matches", bad=True)
+
+    def action_mark_all(self) -> None:
+        """Mark the predicate, not the rows that happen to be read."""
+        if not self.filter:
+            self.tell("a filter is needed: * marks whatever it matches", bad=True)
+            return
+        self.marks.all_of(self.filter)
+        self.show_marks()
+
+    def action_unmark(self) -> None:
+        """Take all marks away."""
+        self._clear()
+        self.tell(self.hint)
+
+    def _clear(self) -> None:
+        self.marks.clear()
+        self.show_marks()
+        self.action_reload()
+
+    # -- showing --------------------------------------------------------------------------------
+    def show_marks(self) -> None:
+        """The line above the list, and the header."""
+        marks, place = self.marks, self.query_one("#marks", Static)
+        place.set_class(bool(marks), "-shown")
+        if marks.everything is not None:
+            told = f"all that match are marked: {clean(marks.everything)}"
+        else:
+            told = f"{len(marks):,} marked ({marks.hidden:,} hidden)"
+        place.update(Text(f" {told} · refresh paused: marks · a verbs · ctrl+\\ clears", no_wrap=True))
+        self.list.marks = marks
+        self.console_app.marked = set(marks)
+        self.list.refresh()
+        self.console_app.refresh_headers()
+
+    async def count_hidden(self, engine: Engine) -> None:
+        """How many marks the filter on screen does not show; rows that are read need no question."""
+        marks = self.marks
+        read = {item.id for item in self.list.rows.items}
+        unseen = [one for one in marks if one not in read]
+        found = 0
+        for start in range(0, len(unseen), _AT_ONCE):
+            some = ",".join(unseen[start : start + _AT_ONCE])
+            found += (await engine.count(f"{self.filter} id:{some}".strip())).count
+        hidden = len(unseen) - found
+        if marks and hidden != marks.hidden:
+            marks.hidden = hidden
+            self.show_marks()
+
+    # -- acting ---------------------------------------------------------------------------------
+    def _marked(self) -> Targets:
+        marks = self.marks
+        if marks.everything is not None:
+            return Targets(query=marks.everything)
+        return Targets(ids=tuple(marks), hidden=marks.hidden)
+
+    def action_verbs(self) -> None:
+        """Verbs for the marks, or for the row under the cursor."""
+        if self.marks:
+            self.console_app.open_verbs(self._marked())
+        elif (here := self.chosen) is not None:
+            self.console_app.open_verbs(Targets(), here.id)
+
+    def action_bulk(self) -> None:
+        """Verbs for the marks, or for whatever matches."""
+        if self.marks or self.filter:
+            self.console_app.open_verbs(self._marked() if self.marks else Targets(query=self.filter))
+        else:
+            self.tell("nothing is marked, and without a filter all would be meant: / filters, space marks", bad=True)
