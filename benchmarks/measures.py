@@ -1,4 +1,4 @@
-"""The measurements: F1 and F2 transitions, F4 and a smaller sweep beside other callers, F5 look-ups at two sizes,
+"""The measurements: F1 to F3 transitions, F4 and a smaller sweep beside other callers, F5 look-ups at two sizes,
 F6 lateness, F7 the decision, F8 a cold start.
 """
 
@@ -25,6 +25,13 @@ from grantflow._decide import decide
 from grantflow_machines import CHARTS, Actor, Facts
 
 ROUNDS = 3
+
+
+async def f3(_: Path) -> list[Line]:
+    """PostgreSQL; its driver and server are looked for only when it is asked for."""
+    from benchmarks.postgres import f3 as measured
+
+    return await measured()
 
 
 async def f1(folder: Path) -> list[Line]:
@@ -238,6 +245,7 @@ async def _lookups(engine: Engine) -> dict[str, Callable[[], Awaitable[object]]]
 MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
     "F1": f1,
     "F2": f2,
+    "F3": f3,
     "F4": f4,
     "F5": f5,
     "F6": f6,

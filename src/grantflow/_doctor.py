@@ -85,14 +85,20 @@ async def _sealed(core: Core) -> Finding:
 
 async def _database(core: Core) -> list[Finding]:
     pragmas = core.store.pragmas()
-    cheap = pragmas.get("synchronous") == "1"
+    if "server_version" in pragmas:
+        says = ", ".join(f"{name} {value}" for name, value in pragmas.items())
+        return [_lasting(says, cheap=pragmas.get("synchronous_commit") == "off")]
     says = (
         f"SQLite {pragmas.get('sqlite')}, journal mode {pragmas.get('journal_mode', '').upper()}, "
         f"synchronous {_SYNCHRONOUS.get(pragmas.get('synchronous', ''), 'unknown')}, "
         f"foreign keys {'on' if pragmas.get('foreign_keys') == '1' else 'off'}"
     )
+    return [_lasting(says, cheap=pragmas.get("synchronous") == "1")]
+
+
+def _lasting(says: str, *, cheap: bool) -> Finding:
     mend = "open the engine with Settings(synchronous='FULL') where a power loss must lose nothing" if cheap else None
-    return [Finding("database", Health.NOTE if cheap else Health.OK, says, mend)]
+    return Finding("database", Health.NOTE if cheap else Health.OK, says, mend)
 
 
 async def _lock(core: Core) -> list[Finding]:

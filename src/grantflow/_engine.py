@@ -90,7 +90,8 @@ class Engine(Timekeeping):
         """Open an engine on a database; an empty one is created, another schema is refused.
 
         Args:
-            database: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+            database: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name` (extra
+                `postgres`), which many processes may share.
             keys: Seals the `state` of authorization requests; without keys such a request is refused.
             directory: async (Actor) → accounts of that person; asked for every list, choice and consent.
             policy: (actor, verb, installation) → True or a Refusal; may only forbid what the machine allows.
@@ -104,8 +105,8 @@ class Engine(Timekeeping):
             charts: App kind → chart, for a host's own lifecycle.
 
         Raises:
-            SchemaMismatch: the file was written by another version of the schema.
-            DatabaseError: the file cannot be opened.
+            SchemaMismatch: the database was written by another version of the schema.
+            DatabaseError: it cannot be opened; DatabaseUnreachable, where the server does not answer.
             ConfigurationError: a setting or the URL is malformed.
         """
         clock, settings = clock or SystemClock(), settings or Settings()

@@ -35,7 +35,8 @@
     └── DatabaseError
         ├── DatabaseBusy
         ├── DatabaseReadOnly
-        └── DatabaseFull
+        ├── DatabaseFull
+        └── DatabaseUnreachable
 
 Cancelling and refusing consent are transitions, never exceptions. No message holds a secret.
 """
@@ -307,4 +308,12 @@ class DatabaseFull(DatabaseError):
 
     code = "database_full"
     hint = "free some space; the engine goes on by itself"
+    retryable = True
+
+
+class DatabaseUnreachable(DatabaseError):
+    """The database server does not answer, or the connection broke."""
+
+    code = "database_unreachable"
+    hint = "check that the server runs and that host, port and name in the URL are right; the engine connects again"
     retryable = True

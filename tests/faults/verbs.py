@@ -67,11 +67,11 @@ def people() -> People:
     return People({BOB: ACCOUNTS, MARIA: ACCOUNTS, UMA: ["account-0"]})
 
 
-def opened(file: Path, clock: ManualClock, **settings: Any) -> Any:
-    """An engine whose sweep takes everything in one chunk, so that runs are alike."""
+def opened(database: Path | str, clock: ManualClock, **settings: Any) -> Any:
+    """An engine whose sweep takes everything in one chunk, so that runs are alike; on a file, or behind a URL."""
     chosen = replace(Settings(chunk_budget=timedelta(seconds=60)), **settings)
     return Engine.open(
-        f"sqlite:///{file}",
+        database if isinstance(database, str) else f"sqlite:///{database}",
         clock=clock,
         directory=people(),
         settings=chosen,

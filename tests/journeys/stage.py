@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -243,8 +243,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def on_stage(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
-    """An engine on `folder`/grants.db with one app of each kind and everybody in the directory."""
+async def on_stage(
+    folder: Path, *, url: str | None = None, made: Callable[..., Stage] = Stage, **settings: Any
+) -> AsyncIterator[Stage]:
+    """An engine on `folder`/grants.db, or on another database, with one app of each kind and everybody's accounts."""
     clock, known, path = ManualClock(), people(), folder / "grants.db"
     vetoes: dict[str, str] = {}
     server = ForeignServer()
@@ -264,8 +266,8 @@ async def on_stage(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
         "clock": clock,
         "settings": Settings(synchronous="NORMAL"),
     }
-    async with Engine.open(f"sqlite:///{path}", **(values | settings)) as engine:
-        stage = Stage(engine, clock, known, path, server, vetoes)
+    async with Engine.open(url or f"sqlite:///{path}", **(values | settings)) as engine:
+        stage = made(engine, clock, known, path, server, vetoes)
         await stage.put(sample_app("account"), sample_app("agent"), sample_app("external"))
         try:
             yield stage

@@ -19,7 +19,7 @@ from typing import Any
 from grantflow import _rotation
 from grantflow._ports import Reseal
 from grantflow._store import _writing
-from grantflow._store.sqlite import SqliteStore
+from grantflow._store._sql_store import SqlStore
 from tests.keys.vault import NEW, OLD, OPERATOR, REASON, opened, plain
 
 MOMENTS = ("before", "half", "written", "committed")
@@ -33,7 +33,7 @@ async def rotated(file: Path) -> dict[str, Any]:
 
 def deadly(number: int, moment: str) -> None:
     """From now on the batch of this number is this process's last."""
-    swap, store, seen = _writing.reseal, SqliteStore.reseal, 0
+    swap, store, seen = _writing.reseal, SqlStore.reseal, 0
 
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -53,14 +53,14 @@ def deadly(number: int, moment: str) -> None:
             die()
         return lost
 
-    async def outside(self: SqliteStore, changes: Sequence[Reseal], now: int) -> list[Reseal]:
+    async def outside(self: SqlStore, changes: Sequence[Reseal], now: int) -> list[Reseal]:
         lost = await store(self, changes, now)
         if moment == "committed" and seen == number:
             die()
         return lost
 
     _writing.reseal = inside
-    SqliteStore.reseal = outside  # type: ignore[method-assign]  # in a process that dies
+    SqlStore.reseal = outside  # type: ignore[method-assign]  # in a process that dies
 
 
 def forked(function: Callable[[], object]) -> tuple[int, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable
 
 from grantflow._app import App, AppKind, Version
 from grantflow._filter import LIVE_STATES, WITH_GRANT
 from grantflow._rows import AppRow, InstallationRow
+from grantflow._store._connection import Connection
 
 NOW = 1_785_000_000_000_000
 DAY = 86_400_000_000
@@ -84,7 +84,19 @@ def installation_row(pk: int, chance: random.Random) -> InstallationRow:
     )
 
 
-def insert(conn: sqlite3.Connection, table: str, names: tuple[str, ...], rows: list[object]) -> None:
+def many_rows() -> list[InstallationRow]:
+    """Installations of every kind, no two with the same natural key."""
+    chance = random.Random(4)
+    made: dict[tuple[object, ...], InstallationRow] = {}
+    for pk in range(1, ROWS + 1):
+        row = installation_row(pk, chance)
+        while (row.app_pk, row.account, row.subject_kind, row.subject_id, row.label) in made:
+            row = installation_row(pk, chance)
+        made[row.app_pk, row.account, row.subject_kind, row.subject_id, row.label] = row
+    return list(made.values())
+
+
+def insert(conn: Connection, table: str, names: tuple[str, ...], rows: list[object]) -> None:
     places = ", ".join("?" * len(names))
     values = [tuple(getattr(row, name) for name in names) for row in rows]
     conn.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", values)
@@ -103,7 +115,7 @@ def old_version(row: InstallationRow) -> bool:
     return row.account.startswith("acct-1")
 
 
-def insert_named(conn: sqlite3.Connection, table: str, **values: object) -> None:
+def insert_named(conn: Connection, table: str, **values: object) -> None:
     columns = [(str(line[1]), line[2]) for line in conn.execute(f"PRAGMA table_info({table})")]
     blank = {name: None if name.endswith("_sealed") else 0 for name, _ in columns if name != "pk"}
     filled = {**blank, **values}
@@ -112,7 +124,7 @@ def insert_named(conn: sqlite3.Connection, table: str, **values: object) -> None
     )
 
 
-def surroundings(conn: sqlite3.Connection, rows: list[InstallationRow]) -> None:
+def surroundings(conn: Connection, rows: list[InstallationRow]) -> None:
     """What other tables say of the rows."""
     for row in rows:
         failed = {"failing": "server-error" if failing(row) else None, "refresh_at": None}

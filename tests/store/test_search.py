@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from grantflow._filter import FIELDS, FLAGS, HAS, MAX_VALUES, SORTS, WORD, Query
 from grantflow._rows import InstallationRow, ParentRow
 from grantflow._store import _ddl, _search
 from grantflow._store._conditions import successor
+from grantflow._store._connection import Connection
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
 from grantflow.errors import BadInput, FilterSyntaxError
 from tests.store.searched import (
@@ -29,22 +29,15 @@ from tests.store.searched import (
     app_row,
     ends,
     insert,
-    installation_row,
     live,
+    many_rows,
     surroundings,
 )
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[InstallationRow]:
-    chance = random.Random(4)
-    made: dict[tuple[object, ...], InstallationRow] = {}
-    for pk in range(1, ROWS + 1):
-        row = installation_row(pk, chance)
-        while (row.app_pk, row.account, row.subject_kind, row.subject_id, row.label) in made:
-            row = installation_row(pk, chance)
-        made[row.app_pk, row.account, row.subject_kind, row.subject_id, row.label] = row
-    return list(made.values())
+    return many_rows()
 
 
 @pytest.fixture
@@ -75,7 +68,7 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     return limit
 
 
-def found(conn: sqlite3.Connection, query: Query, *, limit: int = ROWS) -> list[int]:
+def found(conn: Connection, query: Query, *, limit: int = ROWS) -> list[int]:
     return [row.installation.pk for row in _search.find(conn, query, NOW, None, limit, False)]
 
 

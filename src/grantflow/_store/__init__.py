@@ -18,6 +18,13 @@ async def open_store(url: str, settings: Settings, now: Instant) -> Store:
         from grantflow._store.sqlite import SqliteStore
 
         return await SqliteStore.open(url, settings, now)
+    if url.startswith(("postgresql:", "postgres:")):
+        try:
+            from grantflow._store.postgres import PostgresStore
+        except ImportError as error:
+            msg = "PostgreSQL needs a driver that is not installed"
+            raise ConfigurationError(msg, hint="pip install 'grantflow[postgres]'") from error
+        return await PostgresStore.open(url, settings, now)
     scheme = url.split(":", 1)[0][:20]
     msg = f"unknown database scheme {scheme!r}"
-    raise ConfigurationError(msg, hint="use sqlite:///grants.db")
+    raise ConfigurationError(msg, hint="use sqlite:///grants.db or postgresql://user@host/database")

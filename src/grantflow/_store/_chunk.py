@@ -11,9 +11,8 @@ from typing import Any
 from grantflow._ports import ChunkDone, Work
 from grantflow._store import _reading, _writing
 from grantflow._store import _statements as sql
+from grantflow._store._connection import Connection, Counts, Job
 from grantflow._store._tolerant import tolerant
-from grantflow._store._writer import Job
-from grantflow._store._writing import Counts
 from grantflow.errors import GrantflowError, Quarantined
 from grantflow_machines import Instant
 
@@ -23,7 +22,7 @@ _LONG_CHUNK = 500
 """Rows of a chunk that may go on beyond its budget while nobody waits."""
 _UNREADABLE = ("JSON", "malformed JSON")
 """How SQLite begins to speak of a row that it cannot put together, rather than of the database."""
-_Row = tuple[Any, ...] | str | None
+Row = tuple[Any, ...] | str | None
 """A joined row, why it cannot be put together, or nothing: it is not due any more."""
 
 
@@ -41,20 +40,26 @@ def chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undis
             if over and (taken >= _LONG_CHUNK or not undisturbed()):
                 break
             taken += 1
-            _decide(conn, pk, row, now, work, done)
+            decide(conn, pk, row, now, work, done)
         done.left = pks[taken:]
-        if one_by_one:
-            written = _writing.write_each(conn, done.changes, counts, now)
-            done.quarantined += len(done.changes) - len(written)
-            done.changes = written
-        else:
-            _writing.write_chunk(conn, done.changes, counts)
-        return done
+        return written(conn, done, counts, now, one_by_one=one_by_one)
 
     return job
 
 
-def _decide(conn: sqlite3.Connection, pk: int, row: _Row, now: Instant, work: Work, done: ChunkDone) -> None:
+def written(conn: Connection, done: ChunkDone, counts: Counts, now: Instant, *, one_by_one: bool) -> ChunkDone:
+    """Write what was decided, all at once or each behind a savepoint."""
+    if one_by_one:
+        changes = _writing.write_each(conn, done.changes, counts, now)
+        done.quarantined += len(done.changes) - len(changes)
+        done.changes = changes
+    else:
+        _writing.write_chunk(conn, done.changes, counts)
+    return done
+
+
+def decide(conn: Connection, pk: int, row: Row, now: Instant, work: Work, done: ChunkDone) -> None:
+    """Decide one row; what cannot be understood is set aside."""
     try:
         if isinstance(row, str):
             raise Quarantined(row)
@@ -73,14 +78,14 @@ def _decide(conn: sqlite3.Connection, pk: int, row: _Row, now: Instant, work: Wo
         done.quarantined += 1
 
 
-def _ahead(conn: sqlite3.Connection, pks: Sequence[int], now: Instant) -> Iterator[tuple[int, _Row]]:
+def _ahead(conn: sqlite3.Connection, pks: Sequence[int], now: Instant) -> Iterator[tuple[int, Row]]:
     for start in range(0, len(pks), _SLICE):
         some = pks[start : start + _SLICE]
         rows = _due(conn, some, now)
         yield from ((pk, rows.get(pk)) for pk in some)
 
 
-def _due(conn: sqlite3.Connection, pks: Sequence[int], now: Instant) -> dict[int, _Row]:
+def _due(conn: sqlite3.Connection, pks: Sequence[int], now: Instant) -> dict[int, Row]:
     """The joined rows that are still due, or why one of them cannot be put together; it spoils no other."""
     try:
         return tolerant(conn, _read, json.dumps(pks), now)
@@ -92,7 +97,7 @@ def _due(conn: sqlite3.Connection, pks: Sequence[int], now: Instant) -> dict[int
     return {pk: row for one in pks for pk, row in _due(conn, [one], now).items()}
 
 
-def _read(conn: sqlite3.Connection, keys: str, now: Instant) -> dict[int, _Row]:
+def _read(conn: sqlite3.Connection, keys: str, now: Instant) -> dict[int, Row]:
     return {row[0]: row for row in conn.execute(sql.SNAPSHOT_DUE, (None, keys, now))}
 
 

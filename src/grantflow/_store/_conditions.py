@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from grantflow._filter import (
     id_start,
 )
 from grantflow._store import _names
+from grantflow._store._connection import Connection
 from grantflow.errors import ConfigurationError
 from grantflow_machines import Instant
 
@@ -64,11 +64,11 @@ _FLAGS = {
     "quarantined": "i.quarantined = 1",
     "expiring": "i.deadline_at > ? AND i.deadline_at < ? AND i.state IN (SELECT value FROM json_each(?))",
     "stuck": "i.state IN (SELECT value FROM json_each(?)) AND i.entered_at <= ?",
-    "any": "1",
+    "any": "TRUE",
 }
 
 
-def apps_of(conn: sqlite3.Connection, query: Query) -> list[int] | None:
+def apps_of(conn: Connection, query: Query) -> list[int] | None:
     """Keys of the apps that match, None when any may."""
     terms = [term for term in query.terms if term.field in CATALOGUED]
     if not terms:
@@ -82,7 +82,7 @@ def apps_of(conn: sqlite3.Connection, query: Query) -> list[int] | None:
     return [int(pk) for (pk,) in conn.execute(f"SELECT pk FROM {_APP} a WHERE {where} ORDER BY pk", values)]
 
 
-def clause_of(conn: sqlite3.Connection, term: Term, now: Instant) -> Clause:
+def clause_of(conn: Connection, term: Term, now: Instant) -> Clause:
     """One term, before a minus is looked at."""
     if term.field == WORD.name:
         return either([clause for clause in words_of(term) if clause is not None])
@@ -178,7 +178,7 @@ def _of_app(term: Term) -> Clause:
     return Clause(f"EXISTS (SELECT 1 FROM {_INCIDENT} n WHERE {here} AND ({cause.sql}))", cause.values)
 
 
-def _scope(conn: sqlite3.Connection, value: Exact | Prefix) -> Clause:
+def _scope(conn: Connection, value: Exact | Prefix) -> Clause:
     if value.kind != AWAITING:
         return _has_scope(value.text)
     return either(list(_awaiting(conn, value)))
@@ -188,7 +188,7 @@ def _has_scope(name: str) -> Clause:
     return Clause("instr(' ' || i.granted || ' ', ?) > 0", (f" {name} ",))
 
 
-def _awaiting(conn: sqlite3.Connection, value: Exact | Prefix) -> Iterator[Clause]:
+def _awaiting(conn: Connection, value: Exact | Prefix) -> Iterator[Clause]:
     """Per app and version the scopes that a row must have and has not; an app nobody can read awaits nothing."""
     running = f"(SELECT p.app_version FROM {_PARENT} p WHERE p.app_pk = i.app_pk AND p.account = i.account)"
     granting = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(sorted(WITH_GRANT)),))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from operator import attrgetter
 
 from grantflow._job_rows import RUNNABLE, JobItemRow, JobOutcome, JobRow, JobState
 from grantflow._store import _names
+from grantflow._store._connection import Connection
 from grantflow._store._statements import columns
 from grantflow.errors import Conflict
 
@@ -44,7 +44,7 @@ _ITEMS_WITH = (
 )
 
 
-def load(conn: sqlite3.Connection, name: str, ordinal: int | None) -> tuple[JobRow | None, JobItemRow | None]:
+def load(conn: Connection, name: str, ordinal: int | None) -> tuple[JobRow | None, JobItemRow | None]:
     """A job, and the one row of it that was asked for."""
     row = conn.execute(_SELECT_JOB, (name,)).fetchone()
     if row is None or ordinal is None:
@@ -54,13 +54,13 @@ def load(conn: sqlite3.Connection, name: str, ordinal: int | None) -> tuple[JobR
     return job, None if item is None else JobItemRow(*item)
 
 
-def items(conn: sqlite3.Connection, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
+def items(conn: Connection, job_pk: int, outcome: str | None, after: int, limit: int) -> list[JobItemRow]:
     """See Store.job_items."""
     text, values = (_ITEMS, (job_pk, after)) if outcome is None else (_ITEMS_WITH, (job_pk, outcome, after))
     return [JobItemRow(*row) for row in conn.execute(text, (*values, limit))]
 
 
-def write(conn: sqlite3.Connection, job: JobRow, new: Sequence[JobItemRow], item: JobItemRow | None) -> None:
+def write(conn: Connection, job: JobRow, new: Sequence[JobItemRow], item: JobItemRow | None) -> None:
     """Write a job with what belongs to it; raises Conflict where another writer came first."""
     if job.pk:
         if conn.execute(_UPDATE_JOB, (*_job_changes(job), job.pk, job.revision - 1)).rowcount != 1:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from grantflow._filter import Prefix, Query, Term
 from grantflow._ports import Moved, Ran
 from grantflow._rows import ActionRow
 from grantflow._store import _names
 from grantflow._store._conditions import Clause, any_of
+from grantflow._store._connection import Connection
 from grantflow._store._statements import columns
 from grantflow_machines import Instant
 
@@ -43,15 +42,13 @@ _VALUES = {
 }
 
 
-def recent(conn: sqlite3.Connection, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
+def recent(conn: Connection, look_back: int, limit: int, since: Instant) -> tuple[list[Moved], list[Ran]]:
     """See Store.recent."""
     moved = [Moved(*row) for row in conn.execute(RECENT, (look_back, limit, since))]
     return moved, [Ran(*row) for row in conn.execute(RUNS, (look_back, limit))]
 
 
-def actions(
-    conn: sqlite3.Connection, limit: int, before: int | None, query: Query | None
-) -> list[tuple[int, ActionRow]]:
+def actions(conn: Connection, limit: int, before: int | None, query: Query | None) -> list[tuple[int, ActionRow]]:
     """See Store.actions."""
     clauses = [Clause("pk < ?", (before if before is not None else 1 << 62,))]
     clauses += [_action_clause(term) for term in (query.terms if query is not None else ())]
@@ -66,7 +63,7 @@ def _action_clause(term: Term) -> Clause:
     return Clause(f"({clause.sql}) IS NOT TRUE", clause.values) if term.negated else clause
 
 
-def values(conn: sqlite3.Connection, field: str, prefix: str, limit: int) -> list[str]:
+def values(conn: Connection, field: str, prefix: str, limit: int) -> list[str]:
     """See Store.values."""
     if field == "incident":
         cause = any_of("cause", (Prefix(prefix),))

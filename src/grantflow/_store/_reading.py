@@ -24,6 +24,7 @@ from grantflow._rows import (
 )
 from grantflow._store import _jobs
 from grantflow._store import _statements as sql
+from grantflow._store._connection import Connection
 
 _I = len(sql.INSTALLATION_COLUMNS)
 _A = _I + len(sql.APP_COLUMNS)
@@ -58,7 +59,7 @@ def _attempts(text: str) -> list[AttemptRow]:
     return found
 
 
-def load(conn: sqlite3.Connection, what: Load) -> Snapshot:
+def load(conn: Connection, what: Load) -> Snapshot:
     """Read what was asked for; parts that do not exist are None."""
     found = _load(conn, what)
     if what.foreign and found.app is not None:
@@ -69,7 +70,7 @@ def load(conn: sqlite3.Connection, what: Load) -> Snapshot:
     return found
 
 
-def snapshots(conn: sqlite3.Connection, pks: Sequence[int]) -> list[Snapshot | None]:
+def snapshots(conn: Connection, pks: Sequence[int]) -> list[Snapshot | None]:
     """What is stored of these rows, in their order; None for one that is gone or cannot be put together."""
     found: list[Snapshot | None] = []
     for pk in pks:
@@ -80,7 +81,7 @@ def snapshots(conn: sqlite3.Connection, pks: Sequence[int]) -> list[Snapshot | N
     return found
 
 
-def _load(conn: sqlite3.Connection, what: Load) -> Snapshot:
+def _load(conn: Connection, what: Load) -> Snapshot:
     if what.installation is not None:
         found = snapshot_of(conn.execute(sql.SNAPSHOT_BY_ID, (what.idempotency_key, what.installation)).fetchone())
         return _with_consents(conn, found or Snapshot(), what)
@@ -102,7 +103,7 @@ def _load(conn: sqlite3.Connection, what: Load) -> Snapshot:
     return Snapshot()
 
 
-def app_row(conn: sqlite3.Connection, name: str) -> AppRow | None:
+def app_row(conn: Connection, name: str) -> AppRow | None:
     """An app by key, or by client id behind `client:`."""
     if name.startswith("client:"):
         row = conn.execute(sql.SELECT_APP_BY_CLIENT, (name.removeprefix("client:"),)).fetchone()
@@ -111,13 +112,13 @@ def app_row(conn: sqlite3.Connection, name: str) -> AppRow | None:
     return None if row is None else AppRow(*row)
 
 
-def parent_row(conn: sqlite3.Connection, app_pk: int, account: str) -> ParentRow | None:
+def parent_row(conn: Connection, app_pk: int, account: str) -> ParentRow | None:
     """The parent of one app on one account."""
     row = conn.execute(sql.SELECT_PARENT, (app_pk, account)).fetchone()
     return None if row is None else ParentRow(*row)
 
 
-def _by_natural(conn: sqlite3.Connection, what: Load) -> Snapshot:
+def _by_natural(conn: Connection, what: Load) -> Snapshot:
     assert what.natural is not None
     key, account, subject_id, label = what.natural
     app = app_row(conn, key)
@@ -128,7 +129,7 @@ def _by_natural(conn: sqlite3.Connection, what: Load) -> Snapshot:
     return found or Snapshot(app=app, parent=parent_row(conn, app.pk, account))
 
 
-def _by_attempt(conn: sqlite3.Connection, row: tuple[Any, ...] | None, what: Load) -> Snapshot:
+def _by_attempt(conn: Connection, row: tuple[Any, ...] | None, what: Load) -> Snapshot:
     if row is None:
         return Snapshot()
     attempt = AttemptRow(*row)
@@ -152,7 +153,7 @@ def _by_attempt(conn: sqlite3.Connection, row: tuple[Any, ...] | None, what: Loa
     return known
 
 
-def _by_credential(conn: sqlite3.Connection, digest: bytes) -> Snapshot:
+def _by_credential(conn: Connection, digest: bytes) -> Snapshot:
     row = conn.execute(sql.SELECT_CREDENTIAL, (digest,)).fetchone()
     if row is None:
         return Snapshot()
@@ -162,14 +163,14 @@ def _by_credential(conn: sqlite3.Connection, digest: bytes) -> Snapshot:
     return found
 
 
-def _by_app(conn: sqlite3.Connection, key: str, account: str | None) -> Snapshot:
+def _by_app(conn: Connection, key: str, account: str | None) -> Snapshot:
     app = app_row(conn, key)
     if app is None or account is None:
         return Snapshot(app=app)
     return Snapshot(app=app, parent=parent_row(conn, app.pk, account))
 
 
-def _with_consents(conn: sqlite3.Connection, found: Snapshot, what: Load) -> Snapshot:
+def _with_consents(conn: Connection, found: Snapshot, what: Load) -> Snapshot:
     actor = what.consents_of
     if actor is None or found.app is None:
         return found
@@ -187,7 +188,7 @@ def _with_consents(conn: sqlite3.Connection, found: Snapshot, what: Load) -> Sna
     return found
 
 
-def sealed_by_key(conn: sqlite3.Connection) -> dict[str, int]:
+def sealed_by_key(conn: Connection) -> dict[str, int]:
     """How many values each key id has sealed."""
     counts: Counter[str] = Counter()
     for prefix, count in conn.execute(sql.SEALED_PREFIXES):

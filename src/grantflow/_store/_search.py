@@ -9,7 +9,6 @@ on the shape of the query alone, so that the connection's statement cache knows 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -45,6 +44,7 @@ from grantflow._store._conditions import (
     value_of,
     words_of,
 )
+from grantflow._store._connection import Connection
 from grantflow._store._statements import (
     APP_COLUMNS,
     INSTALLATION_COLUMNS,
@@ -96,7 +96,7 @@ class _Branch:
     def source(self, clauses: Iterable[Clause]) -> Clause:
         """FROM … WHERE …"""
         every = [*([self.clause] if self.clause else []), *clauses]
-        where = " AND ".join(f"({clause.sql})" for clause in every) or "1"
+        where = " AND ".join(f"({clause.sql})" for clause in every) or "TRUE"
         hint = "NOT INDEXED" if self.index is None else f"INDEXED BY {self.index}"
         values = tuple(value for clause in every for value in clause.values)
         if self.through is None:
@@ -128,7 +128,7 @@ class _Search:
 
 
 def find(
-    conn: sqlite3.Connection,
+    conn: Connection,
     query: Query,
     now: Instant,
     after: str | None,
@@ -153,7 +153,7 @@ def find(
     ]
 
 
-def count(conn: sqlite3.Connection, query: Query, now: Instant, bound: int) -> int:
+def count(conn: Connection, query: Query, now: Instant, bound: int) -> int:
     """How many rows match, counted no further than `bound`."""
     search = _search(conn, query, now)
     if search is None:
@@ -162,11 +162,11 @@ def count(conn: sqlite3.Connection, query: Query, now: Instant, bound: int) -> i
     parts = [branch.source(search.rest(way)) for branch in way.branches]
     union = " UNION ALL ".join(f"SELECT 1 {part.sql}" for part in parts)
     values = (*(value for part in parts for value in part.values), bound)
-    found: int = conn.execute(f"SELECT count(*) FROM ({union} LIMIT ?)", values).fetchone()[0]
+    found: int = conn.execute(f"SELECT count(*) FROM ({union} LIMIT ?) AS counted", values).fetchone()[0]
     return found
 
 
-def horizon(conn: sqlite3.Connection, edges: Sequence[Instant]) -> list[int]:
+def horizon(conn: Connection, edges: Sequence[Instant]) -> list[int]:
     """Live grants that end in each span between two neighbouring edges; the last edge is excluded."""
     return [
         sum(conn.execute(_HORIZON, (state, low, high)).fetchone()[0] for state in LIVE_STATES)
@@ -174,7 +174,7 @@ def horizon(conn: sqlite3.Connection, edges: Sequence[Instant]) -> list[int]:
     ]
 
 
-def explain(conn: sqlite3.Connection, query: Query, now: Instant) -> list[str]:
+def explain(conn: Connection, query: Query, now: Instant) -> list[str]:
     """The database's own plan of the first page, line by line; nothing is searched."""
     statement = _page(conn, query, now, None, 50, back=False)
     if statement is None:
@@ -183,7 +183,7 @@ def explain(conn: sqlite3.Connection, query: Query, now: Instant) -> list[str]:
 
 
 def _page(
-    conn: sqlite3.Connection, query: Query, now: Instant, after: str | None, limit: int, *, back: bool
+    conn: Connection, query: Query, now: Instant, after: str | None, limit: int, *, back: bool
 ) -> Clause | None:
     place = None if after is None else query.place(after)
     search = _search(conn, query, now)
@@ -210,7 +210,7 @@ def _page(
     return Clause(sql, (*(value for part in parts for value in part.values), limit))
 
 
-def _chosen(conn: sqlite3.Connection, search: _Search, query: Query, *, ordered: bool) -> _Way:
+def _chosen(conn: Connection, search: _Search, query: Query, *, ordered: bool) -> _Way:
     """The first way that leads to few rows, else one that has the order, else the order itself."""
     for way in search.ways:
         if _is_few(conn, way):
@@ -226,11 +226,11 @@ def _chosen(conn: sqlite3.Connection, search: _Search, query: Query, *, ordered:
     return _Way((_Branch(index),), frozenset(), frozenset((query.sort,)))
 
 
-def _is_few(conn: sqlite3.Connection, way: _Way) -> bool:
+def _is_few(conn: Connection, way: _Way) -> bool:
     left = FEW
     for branch in way.branches:
         part = branch.source(())
-        sql = f"SELECT count(*) FROM (SELECT 1 {part.sql} LIMIT ?)"
+        sql = f"SELECT count(*) FROM (SELECT 1 {part.sql} LIMIT ?) AS few"
         left -= conn.execute(sql, (*part.values, left + 1)).fetchone()[0]
         if left < 0:
             return False
@@ -238,7 +238,7 @@ def _is_few(conn: sqlite3.Connection, way: _Way) -> bool:
 
 
 # -- conditions and ways ------------------------------------------------------------------------------
-def _search(conn: sqlite3.Connection, query: Query, now: Instant) -> _Search | None:
+def _search(conn: Connection, query: Query, now: Instant) -> _Search | None:
     """The query as conditions; None when nothing can match."""
     present = [str(state) for (state,) in conn.execute(_PRESENT)]
     states = [state for state in present if query.shows(state)]

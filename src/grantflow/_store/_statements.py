@@ -183,10 +183,12 @@ HISTORY = (
     "WHERE installation_pk=? AND version<? ORDER BY version DESC LIMIT ?"
 )
 LATEST = f"SELECT at FROM {_transition} ORDER BY pk DESC LIMIT 1"
-OVERDUE = f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)"
+OVERDUE = (
+    f"SELECT count(*) FROM (SELECT 1 FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?) AS late"
+)
 DUE = (
     f"SELECT pk FROM (SELECT pk FROM {_installation} WHERE due_at IS NOT NULL AND due_at <= ? "
-    "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?) ORDER BY pk"
+    "AND app_pk NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?) AS late ORDER BY pk"
 )
 """In the order of keys, so that neighbours of a page are written together."""
 DUE_BY_APP = (
@@ -220,7 +222,7 @@ WARNINGS_DUE = (
     f"SELECT public_id, app_pk FROM {_installation} WHERE notice_due_at IS NOT NULL AND notice_due_at <= ?1 "
     "AND (due_at IS NULL OR due_at > ?1) AND app_pk NOT IN (SELECT a.pk "
     f"FROM {_app} a JOIN {_names.CONTROL} c ON c.name = 'held:' || a.key "
-    "UNION ALL SELECT value FROM json_each(?3)) ORDER BY notice_due_at LIMIT ?2"
+    ") AND app_pk NOT IN (SELECT value FROM json_each(?3)) ORDER BY notice_due_at LIMIT ?2"
 )
 """What is due itself is left to the sweep, and what its brake holds is not spoken of."""
 NEXT_WARNING = f"SELECT min(notice_due_at) FROM {_installation} WHERE notice_due_at > ?"
@@ -273,7 +275,7 @@ REFRESH_DUE = (
 )
 NEXT_REFRESH = (
     f"SELECT min(at) FROM (SELECT min(refresh_at) AS at FROM {_token} WHERE refresh_at > ?1 "
-    f"UNION ALL SELECT min(probe_at) FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1)"
+    f"UNION ALL SELECT min(probe_at) FROM {_incident} WHERE closed_at IS NULL AND probe_at > ?1) AS awaited"
 )
 _action = _names.ACTION
 MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL, notice_due_at=NULL WHERE pk=?"
@@ -325,7 +327,7 @@ _blobs = " UNION ALL ".join(
     if table is not SealedIn.APPS
 )
 SEALED_PREFIXES = (
-    f"SELECT substr(CAST(value AS BLOB), 1, instr(CAST(value AS BLOB), X'3A')) AS prefix, count(*) FROM ({_blobs}) "
-    "GROUP BY prefix"
+    f"SELECT substr(CAST(value AS BLOB), 1, instr(CAST(value AS BLOB), X'3A')) AS prefix, count(*) "
+    f"FROM ({_blobs}) AS blobs GROUP BY prefix"
 )
 APP_SECRETS = f"SELECT secrets FROM {_app} WHERE secrets <> '[]'"

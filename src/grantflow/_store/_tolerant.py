@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
 _NO_TEXT = "Could not decode"
 
 
-def tolerant(
-    conn: sqlite3.Connection, read: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **more: P.kwargs
-) -> T:
+def tolerant(conn: Any, read: Callable[Concatenate[Any, P], T], *args: P.args, **more: P.kwargs) -> T:
     """Read; bytes that are no UTF-8 come back as surrogates.
 
     Looking at every text in Python makes a row twice as dear, so that is done only for a read that met one.

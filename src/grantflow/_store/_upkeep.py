@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grantflow._ports import End, Forgotten, Retention, Rules
 from grantflow._store import _names
+from grantflow._store._connection import Connection
 
 _installation = _names.INSTALLATION
 _attempt = _names.ATTEMPT
@@ -46,7 +46,7 @@ _GONE = {
 Old = dict[str, list[tuple[Any]]]
 
 
-def old(conn: sqlite3.Connection, before: Retention, limit: int) -> Old:
+def old(conn: Connection, before: Retention, limit: int) -> Old:
     """Keys of what may go, at most `limit` of each kind; for a reader, so that looking costs no writer anything."""
     instants = {
         "tokens": before.tokens,
@@ -58,7 +58,7 @@ def old(conn: sqlite3.Connection, before: Retention, limit: int) -> Old:
     return {kind: conn.execute(_OLD[kind], (instant, limit)).fetchall() for kind, instant in instants.items()}
 
 
-def forget(conn: sqlite3.Connection, gone: Old) -> Forgotten:
+def forget(conn: Connection, gone: Old) -> Forgotten:
     """Wipe and delete; the trail is never touched."""
     return Forgotten(**{kind: conn.executemany(_GONE[kind], keys).rowcount for kind, keys in gone.items() if keys})
 
@@ -66,7 +66,7 @@ def forget(conn: sqlite3.Connection, gone: Old) -> Forgotten:
 # -- agreeing -------------------------------------------------------------------------------------
 COUNT_DIFFERENCES = (
     f"SELECT app_pk, state, sum(n) FROM (SELECT app_pk, state, count(*) AS n FROM {_installation} "
-    f"GROUP BY app_pk, state UNION ALL SELECT app_pk, state, -n FROM {_count}) GROUP BY app_pk, state "
+    f"GROUP BY app_pk, state UNION ALL SELECT app_pk, state, -n FROM {_count}) AS sides GROUP BY app_pk, state "
     "HAVING sum(n) <> 0"
 )
 """One statement, hence one instant: a difference stays true however many writers go on counting."""
@@ -79,13 +79,13 @@ _CORRECT = f"UPDATE {_count} SET n = n + ? WHERE app_pk = ? AND state = ? AND sl
 Miscounted = list[tuple[int, str, int, int]]
 
 
-def miscounted(conn: sqlite3.Connection) -> Miscounted:
+def miscounted(conn: Connection) -> Miscounted:
     """(app pk, state, real minus counted, corrected so far); what was corrected is read first, see `correct`."""
     corrected = {(app, state): n for app, state, n in conn.execute(_CORRECTED)}
     return [(app, state, n, corrected.get((app, state), 0)) for app, state, n in conn.execute(COUNT_DIFFERENCES)]
 
 
-def correct(conn: sqlite3.Connection, wrong: Miscounted) -> int:
+def correct(conn: Connection, wrong: Miscounted) -> int:
     """Add the differences, but for those that another recount has added since they were seen; how many."""
     done = 0
     for app, state, more, before in wrong:
@@ -101,7 +101,7 @@ _HERE = f"FROM {_installation} i LEFT JOIN {_token} t ON t.installation_pk = i.p
 _PROMISES: tuple[tuple[str, str, str | None], ...] = (
     (
         "its state is not the one its trail ends in",
-        f"i.state IS NOT (SELECT target {_LAST} ORDER BY version DESC)",
+        f"i.state IS NOT (SELECT target {_LAST} ORDER BY version DESC LIMIT 1)",
         None,
     ),
     (
@@ -129,19 +129,19 @@ _PROMISES: tuple[tuple[str, str, str | None], ...] = (
 )
 
 
-def broken_promises(conn: sqlite3.Connection, rules: Rules, limit: int) -> list[str]:
+def broken_promises(conn: Connection, rules: Rules, limit: int) -> list[str]:
     """Rows that contradict an invariant, at most `limit` for each, and counters that are wrong."""
     return [*_broken(conn, rules, limit), *_miscounted(conn)]
 
 
-def _broken(conn: sqlite3.Connection, rules: Rules, limit: int) -> Iterator[str]:
+def _broken(conn: Connection, rules: Rules, limit: int) -> Iterator[str]:
     for says, condition, states in _PROMISES:
         values = () if states is None else (json.dumps(sorted(getattr(rules, states))),)
         rows = conn.execute(f"SELECT i.public_id, i.state {_HERE} {condition} LIMIT ?", (*values, limit))
         yield from (f"{name} ({state}): {says}" for name, state in rows)
 
 
-def _miscounted(conn: sqlite3.Connection) -> Iterator[str]:
+def _miscounted(conn: Connection) -> Iterator[str]:
     for app_pk, state, more in conn.execute(COUNT_DIFFERENCES):
         yield f"app {app_pk} has {more:+} in {state} beside its counter"
 
@@ -158,7 +158,7 @@ _ENDS_IF = (
 )
 
 
-def ends(conn: sqlite3.Connection, after: int, limit: int, live: Sequence[str], lifetime: int | None) -> list[End]:
+def ends(conn: Connection, after: int, limit: int, live: Sequence[str], lifetime: int | None) -> list[End]:
     """A slice of the live grants by key, so that no reader holds the file for long."""
     values = (after, json.dumps(sorted(live)), limit)
     rows = conn.execute(_ENDS, values) if lifetime is None else conn.execute(_ENDS_IF, (*values, lifetime))

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import aiosqlite
 
+from grantflow._store._connection import Counts, Job
 from grantflow._store._errors import translated
-from grantflow._store._writing import Counts, flush_counts
+from grantflow._store._writing import flush_counts
 from grantflow.errors import DatabaseError, GrantflowError
 
-Job = Callable[[sqlite3.Connection, Counts], Any]
 _Waiting = tuple[Job, "asyncio.Future[Any]"]
 _Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 MAX_BATCH = 256

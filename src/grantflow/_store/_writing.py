@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,13 +10,12 @@ from grantflow._ports import Reseal
 from grantflow._rows import Change, InstallationRow, QuarantineRow
 from grantflow._store import _jobs
 from grantflow._store import _statements as sql
+from grantflow._store._connection import Connection, Counts, Cursor, RowRefused
 from grantflow._store._tolerant import tolerant
 from grantflow.errors import Conflict
 
-Counts = Counter[tuple[int, str]]
 
-
-def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
+def write(conn: Connection, change: Change, counts: Counts) -> None:
     """Carry out one change; counters are added up for the whole commit."""
     if change.app is not None:
         _put(conn, change.app, sql.INSERT_APP, sql.UPDATE_APP)
@@ -46,7 +44,7 @@ def write(conn: sqlite3.Connection, change: Change, counts: Counts) -> None:
         conn.execute(sql.INSERT_ACTION.sql, sql.INSERT_ACTION.values(change.action))
 
 
-def _of_the_operation(conn: sqlite3.Connection, change: Change) -> None:
+def _of_the_operation(conn: Connection, change: Change) -> None:
     if change.job is not None:
         _jobs.write(conn, change.job, change.new_items, change.item)
     if change.set_controls or change.drop_controls:
@@ -54,26 +52,26 @@ def _of_the_operation(conn: sqlite3.Connection, change: Change) -> None:
         conn.executemany(sql.SET_CONTROL.sql, [sql.SET_CONTROL.values(row) for row in change.set_controls])
 
 
-def _many(conn: sqlite3.Connection, statement: sql.Statement, rows: list[Any]) -> None:
+def _many(conn: Connection, statement: sql.Statement, rows: list[Any]) -> None:
     if len(rows) == 1:
         conn.execute(statement.sql, statement.values(rows[0]))
     else:
         conn.executemany(statement.sql, [statement.values(row) for row in rows])
 
 
-def _put(conn: sqlite3.Connection, row: Any, insert: sql.Statement, update: sql.Statement) -> None:
+def _put(conn: Connection, row: Any, insert: sql.Statement, update: sql.Statement) -> None:
     if row.pk:
         conn.execute(update.sql, update.values(row))
     else:
         row.pk = _inserted(conn.execute(insert.sql, insert.values(row)))
 
 
-def _inserted(cursor: sqlite3.Cursor) -> int:
+def _inserted(cursor: Cursor) -> int:
     assert cursor.lastrowid is not None
     return cursor.lastrowid
 
 
-def _installation(conn: sqlite3.Connection, change: Change, row: InstallationRow, counts: Counts) -> None:
+def _installation(conn: Connection, change: Change, row: InstallationRow, counts: Counts) -> None:
     if change.expected_version is None:
         row.pk = _inserted(conn.execute(sql.INSERT_INSTALLATION.sql, sql.INSERT_INSTALLATION.values(row)))
         for attempt in (*change.new_attempts, *change.changed_attempts):
@@ -95,7 +93,7 @@ def _installation(conn: sqlite3.Connection, change: Change, row: InstallationRow
             counts[row.app_pk, change.before] -= 1
 
 
-def _grant(conn: sqlite3.Connection, change: Change, row: InstallationRow) -> None:
+def _grant(conn: Connection, change: Change, row: InstallationRow) -> None:
     for consent in change.consents:
         conn.execute(sql.INSERT_CONSENT.sql, sql.INSERT_CONSENT.values(consent))
     if change.void_consents:
@@ -123,7 +121,7 @@ def _grant(conn: sqlite3.Connection, change: Change, row: InstallationRow) -> No
         conn.execute(sql.INSERT_CREDENTIAL.sql, sql.INSERT_CREDENTIAL.values(credential))
 
 
-def write_chunk(conn: sqlite3.Connection, changes: list[Change], counts: Counts) -> None:
+def write_chunk(conn: Connection, changes: list[Change], counts: Counts) -> None:
     """Many plain moves at once: compare-and-swap, transitions and notices by executemany."""
     plain = [change for change in changes if _is_plain(change)]
     for change in changes:
@@ -152,7 +150,7 @@ def write_chunk(conn: sqlite3.Connection, changes: list[Change], counts: Counts)
             counts[row.app_pk, change.before] -= 1
 
 
-def write_each(conn: sqlite3.Connection, changes: list[Change], counts: Counts, now: int) -> list[Change]:
+def write_each(conn: Connection, changes: list[Change], counts: Counts, now: int) -> list[Change]:
     """Row by row: one that the database refuses is set aside; returns those that were written."""
     written = []
     for change in changes:
@@ -160,7 +158,7 @@ def write_each(conn: sqlite3.Connection, changes: list[Change], counts: Counts, 
         conn.execute("SAVEPOINT one")
         try:
             write(conn, change, made)
-        except (sqlite3.IntegrityError, Conflict) as error:
+        except (sqlite3.IntegrityError, RowRefused, Conflict) as error:
             conn.execute("ROLLBACK TO one")
             assert change.installation is not None
             quarantine(conn, change.installation.pk, f"the row cannot be written: {error}"[:200], now)
@@ -191,14 +189,14 @@ def _is_plain(change: Change) -> bool:
     )
 
 
-def flush_counts(conn: sqlite3.Connection, counts: Counts) -> None:
-    """Write the counters of one commit."""
-    moved = [(app_pk, state, 0, n) for (app_pk, state), n in counts.items() if n]
+def flush_counts(conn: Connection, counts: Counts, slot: int = 0) -> None:
+    """Write the counters of one commit, in one order for everybody."""
+    moved = [(app_pk, state, slot, n) for (app_pk, state), n in sorted(counts.items()) if n]
     if moved:
         conn.executemany(sql.ADD_COUNT, moved)
 
 
-def quarantine(conn: sqlite3.Connection, pk: int, reason: str, now: int) -> None:
+def quarantine(conn: Connection, pk: int, reason: str, now: int) -> None:
     """Set a row aside; its original text is kept once."""
     original = tolerant(conn, lambda conn: conn.execute(sql.RAW_INSTALLATION, (pk,)).fetchone())
     row = QuarantineRow(pk, reason.encode(errors="replace").decode(), now, repr(original))
@@ -206,7 +204,7 @@ def quarantine(conn: sqlite3.Connection, pk: int, reason: str, now: int) -> None
     conn.execute(sql.MARK_QUARANTINED, (pk,))
 
 
-def reseal(conn: sqlite3.Connection, changes: Sequence[Reseal], now: int) -> list[Reseal]:
+def reseal(conn: Connection, changes: Sequence[Reseal], now: int) -> list[Reseal]:
     """Swap sealed values that still are what they were; returns the changes that found another value."""
     lost = []
     for change in changes:

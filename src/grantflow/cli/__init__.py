@@ -43,7 +43,10 @@ def _everywhere(
     database: Annotated[
         str,
         typer.Option(
-            envvar="GRANTFLOW_DATABASE", metavar="URL", help="A path, or sqlite:///path.", show_default=False
+            envvar="GRANTFLOW_DATABASE",
+            metavar="URL",
+            help="A path, sqlite:///path, or postgresql://user@host/name.",
+            show_default=False,
         ),
     ] = "",
     operator: Annotated[

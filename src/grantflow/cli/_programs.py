@@ -39,7 +39,7 @@ def init(ctx: typer.Context) -> None:
         del engine
 
     run.engine(work, create=True)
-    say(f"{'already there' if there else 'created'}: {_out.clean(run.file or run.url)}")
+    say(f"{'already there' if there else 'created'}: {_out.clean(run.place)}")
 
 
 def check(ctx: typer.Context, json: Json = False) -> int:

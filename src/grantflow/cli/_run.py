@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from grantflow import Actor, Engine, Installation
 
 T = TypeVar("T")
-OPERATORS = "operators are named in GRANTFLOW_OPERATORS; without it, the file's owner"
+OPERATORS = "operators are named in GRANTFLOW_OPERATORS; without it, the owner of the SQLite file"
 _SQLITE = "sqlite:///"
 _MIN_PREFIX = 8
 _WHOLE_ID = 36
@@ -49,6 +50,14 @@ class Run:
     def file(self) -> Path | None:
         """The SQLite file, or None for another kind of database."""
         return Path(self.url.removeprefix(_SQLITE)) if self.url.startswith(_SQLITE) else None
+
+    @property
+    def place(self) -> str:
+        """Where the database is, without what may open it."""
+        if self.file is not None:
+            return str(self.file)
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def existing(self) -> str:
         """The URL of a database that is there; raises NotFound rather than to create one."""

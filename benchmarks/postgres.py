@@ -1,0 +1,157 @@
+"""F3: transitions on PostgreSQL, and a sweep, beside a raw asyncpg loop over the same statements in one run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from benchmarks.world import DAY, NOW, START, Line, middle, p99, toggles
+from grantflow import Actor, Engine
+from grantflow._rows import InstallationRow, Load, TransitionRow
+from grantflow._store import _statements as sql
+from grantflow._store._pg_dialect import spoken
+from grantflow._store._pg_locks import locks
+from grantflow.testing import ManualClock, sample_app
+from tests.postgres.server import Server
+
+ROUNDS = 3
+MOVE = (
+    "UPDATE grantflow_installation SET suspended_by=?, suspended_at=?, suspended_why=?, version=?, updated_at=?, "
+    "due_at=?, fingerprint=? WHERE pk=? AND version=?"
+)
+SWEPT = """
+WITH moved AS (
+  UPDATE grantflow_installation SET state = 'refresh-expired', reason = 'time', version = version + 1, due_at = NULL,
+    entered_at = $1, updated_at = $1 WHERE due_at <= $1 RETURNING pk, version, fingerprint),
+step AS (
+  INSERT INTO grantflow_transition (installation_pk, version, source, event, target, actor, at, reason, forced,
+    run_id, fingerprint) SELECT pk, version, 'active', 'deadline', 'refresh-expired', 'system', $1, 'time', FALSE,
+    'run', fingerprint FROM moved RETURNING 1),
+notice AS (
+  INSERT INTO grantflow_outbox (installation_pk, name, version, at, body, tries)
+    SELECT pk, 'expired', version, $1, '{}', 0 FROM moved RETURNING 1)
+SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM step), (SELECT count(*) FROM notice)
+"""
+
+
+@asynccontextmanager
+async def engine_on(server: Server, name: str, clock: ManualClock | None = None) -> AsyncIterator[Engine]:
+    """An engine with one app, on a new database."""
+    conn = await asyncpg.connect(server.url("postgres"))
+    await conn.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    await conn.close()
+    async with Engine.open(server.url(name), clock=clock or ManualClock(START)) as engine:
+        await engine.apps.register(sample_app(key="bench"))
+        await engine.apps.install("bench", "acme", actor=Actor.system())
+        yield engine
+
+
+async def seed(url: str, count: int, *, due: int | None = None) -> list[str]:
+    """Rows written by hand."""
+    rows = [
+        InstallationRow(
+            n, f"bench-{n:012d}", 1, "acme", "agent", f"agent-{n}", "default", "active", None, 1, 0, due, due,
+            grant_revoked=False, granted="tickets.read tickets.write", identity=None, definition="AgentInstallation",
+            definition_version=1, fingerprint="f", bucket=0, created_at=NOW, entered_at=NOW, updated_at=NOW,
+        )
+        for n in range(1, count + 1)
+    ]  # fmt: skip
+    steps = [
+        TransitionRow(row.pk, 1, None, "created", "active", "system", NOW, None, False, None, None, "f")
+        for row in rows
+    ]  # fmt: skip
+    conn = await asyncpg.connect(url)
+    for statement, made in ((sql.INSERT_INSTALLATION, rows), (sql.INSERT_TRANSITION, steps)):
+        values: list[tuple[Any, ...]] = [statement.values(row) for row in made]
+        many = spoken(statement.sql).many
+        assert many is not None
+        await conn.execute(many, *map(list, zip(*values, strict=True)))
+    await conn.execute(spoken(sql.ADD_COUNT).sql, 1, "active", 0, count)
+    await conn.execute("ANALYZE")
+    await conn.close()
+    return [row.public_id for row in rows]
+
+
+async def raw(url: str, ids: list[str]) -> float:
+    """Lock, read, compare and swap, trail, outbox, commit, twice per id, on one connection: seconds."""
+    conn = await asyncpg.connect(url)
+    took = time.perf_counter()
+    for one in ids:
+        text, values = locks(Load(installation=one))
+        for event in ("suspend", "unsuspend"):
+            async with conn.transaction():
+                await conn.fetch(text, *values)
+                (row,) = await conn.fetch(spoken(sql.SNAPSHOT_BY_ID).sql, None, one)
+                pk, version = row[0], row[9]
+                moved = ("operator", NOW, "why", version + 1, NOW, None, "f", pk, version)
+                assert await conn.fetch(spoken(MOVE).returning, *moved)
+                step = (
+                    pk,
+                    version + 1,
+                    "active",
+                    event,
+                    "active",
+                    "operator:bench",
+                    NOW,
+                    "why",
+                    False,
+                    None,
+                    None,
+                    "f",
+                )
+                await conn.fetch(spoken(sql.INSERT_TRANSITION.sql).returning, *step)
+                notice = (pk, event, version + 1, NOW, "{}", None, None, 0, None, None)
+                await conn.fetch(spoken(sql.INSERT_OUTBOX.sql).returning, *notice)
+    took = time.perf_counter() - took
+    await conn.close()
+    return took
+
+
+async def f3() -> list[Line]:
+    """One caller and 256, against the raw loop of one."""
+    server = Server()
+    try:
+        await asyncio.to_thread(server.start)
+        lines: list[Line] = []
+        async with engine_on(server, "ours") as engine, engine_on(server, "theirs"):
+            ids, theirs = await seed(server.url("ours"), 4000), await seed(server.url("theirs"), 4000)
+            await toggles(engine, ids[-20:], 10)
+            for callers, per, target in ((1, 200, "≥ 0.60"), (256, 1024, "≥ 1.20")):
+                rates, slow = [], []
+                for n in range(ROUNDS):
+                    seconds = await raw(server.url("theirs"), theirs[200 * n : 200 * n + 200])
+                    ours, _, latencies = await toggles(engine, ids[per * n : per * n + per], callers)
+                    rates.append((2 * per / ours, 400 / seconds))
+                    slow.append(p99(latencies))
+                mine, limit = (middle([rate[i] for rate in rates]) for i in (0, 1))
+                note = f"p99 {middle(slow):.1f} ms"
+                lines.append(Line(f"F3 PostgreSQL, {callers} callers", mine, limit, "/s", mine / limit, target, note))
+        lines.append(await _sweep(server, 50_000))
+        return lines
+    finally:
+        server.close()
+
+
+async def _sweep(server: Server, rows: int) -> Line:
+    """All due at once, against one set-based statement."""
+    clock = ManualClock(START)
+    async with engine_on(server, "swept", clock) as engine, engine_on(server, "set_based"):
+        for name in ("swept", "set_based"):
+            await seed(server.url(name), rows, due=NOW + DAY)
+        conn = await asyncpg.connect(server.url("set_based"))
+        began = time.perf_counter()
+        assert (await conn.fetchrow(SWEPT, NOW + 2 * DAY))[0] == rows
+        limit = rows / (time.perf_counter() - began)
+        await conn.close()
+        clock.advance(timedelta(days=2))
+        began = time.perf_counter()
+        report = await engine.sweep()
+        assert report.moved == rows, report
+        mine = rows / (time.perf_counter() - began)
+    return Line("F4 PostgreSQL sweep", mine, limit, "rows/s", mine / limit, "≥ 0.50")

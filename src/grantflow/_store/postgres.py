@@ -1,0 +1,328 @@
+"""The PostgreSQL adapter: a pool of connections, one transaction for each write, rows locked before they are read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import asyncpg
+
+from grantflow._config import Settings
+from grantflow._ports import ChunkDone, Work
+from grantflow._rows import Load
+from grantflow._store import _pg_schema
+from grantflow._store import _statements as sql
+from grantflow._store._chunk import decide, written
+from grantflow._store._connection import Counts, Job, RowRefused
+from grantflow._store._ending import ended
+from grantflow._store._pg_connection import Bridge, crossing
+from grantflow._store._pg_errors import DATABASE_FAILURES, is_away, may_run_again, translated
+from grantflow._store._pg_locks import CLAIM, FATE, HOLD, Turns, locks
+from grantflow._store._sql_store import SqlStore
+from grantflow._store._writing import flush_counts
+from grantflow.errors import BadInput, ConfigurationError, DatabaseError, DatabaseUnreachable, GrantflowError
+from grantflow_machines import Instant
+
+T = TypeVar("T")
+_log = logging.getLogger("grantflow")
+_CONNECTIONS = 10
+_SLICE = 500
+"""Rows of a chunk that are claimed and read at once."""
+_WARN, _WRONG = 1_000_000, 60_000_000
+"""Microseconds by which this process and the database may disagree about the time."""
+_MINUTE = 60.0
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_INVALID = (
+    "SELECT 'the index ' || i.indexrelid::regclass || ' is not valid' FROM pg_index i JOIN pg_class c "
+    "ON c.oid = i.indrelid WHERE c.relname LIKE 'grantflow\\_%' AND c.relnamespace = current_schema()::regnamespace "
+    "AND NOT i.indisvalid UNION ALL SELECT checksum_failures || ' pages failed their checksums' "
+    "FROM pg_stat_database WHERE datname = current_database() AND checksum_failures > 0"
+)
+
+
+class PostgresStore(SqlStore):
+    """The Store port on one PostgreSQL database; as many processes as one likes may share it."""
+
+    def __init__(self, pool: asyncpg.Pool, patience: float, facts: dict[str, str]) -> None:
+        self.pool = pool
+        self._patience = patience
+        self._facts = facts
+        self._turns = Turns()
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._begun = 0
+        self._compared = time.monotonic()
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, url: str, settings: Settings, now: Instant) -> PostgresStore:
+        """Connect, and create the schema of an empty database.
+
+        Raises SchemaMismatch for another schema version, ConfigurationError for a malformed URL, DatabaseError when
+        the server cannot be used.
+        """
+        opening = asyncio.get_running_loop().create_task(cls._opened(url, settings, now))
+        try:
+            return await ended(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled() and opening.exception() is None:
+                await opening.result().close()
+            raise
+
+    @classmethod
+    async def _opened(cls, url: str, settings: Settings, now: Instant) -> PostgresStore:
+        patience = settings.busy_timeout.total_seconds()
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=_CONNECTIONS,
+                timeout=patience,
+                statement_cache_size=256,
+                init=_set_up(settings),
+                reset=_as_it_was,
+            )
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            msg = "the database URL cannot be read"
+            raise ConfigurationError(msg, hint="use postgresql://user@host/database") from error
+        except TimeoutError as error:
+            raise DatabaseUnreachable from error
+        except DATABASE_FAILURES as error:
+            raise translated(error) from error
+        try:
+            async with pool.acquire() as conn:
+                await _pg_schema.ensure(conn, now)
+                store = cls(pool, patience, await _facts(conn))
+                store._weigh(now, await conn.fetchval(_NOW))
+        except DATABASE_FAILURES as error:
+            pool.terminate()
+            raise translated(error) from error
+        except BaseException:
+            pool.terminate()
+            raise
+        return store
+
+    # -- writing --------------------------------------------------------------------------------
+    async def _write(self, job: Job, load: Load | None = None) -> Any:
+        """See SqlStore; a caller that is cancelled leaves, the transaction it began comes to its end."""
+        self._refuse_when_closed()
+        self._begun += 1
+        task = asyncio.get_running_loop().create_task(self._in_turn(job, load))
+        self._writing.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: its caller may have left
+
+    async def _in_turn(self, job: Job, load: Load | None) -> Any:
+        async with self._turns.of(load):
+            return await self._persistently(lambda: self._transaction(job, load))
+
+    async def _persistently(self, attempt: Callable[[], Any]) -> Any:
+        """Run it again while that may help: the server is away for a moment, or somebody else came first."""
+        until, pause, refused = time.monotonic() + self._patience, 0.01, False
+        while True:
+            try:
+                return await attempt()
+            except _Uncertain as uncertain:
+                if await self._was_committed(uncertain.transaction, until + self._patience):
+                    return uncertain.result
+            except GrantflowError:
+                raise
+            except RowRefused as error:
+                if refused:  # read anew, it is still refused: no race with somebody who wrote the same key
+                    raise translated(error) from error
+                refused = True
+                continue
+            except DATABASE_FAILURES as error:
+                if self._closing is not None or not may_run_again(error) or time.monotonic() > until:
+                    raise translated(error) from error
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311 - spreads those who wait
+            pause = min(pause * 2, 0.5)
+
+    async def _transaction(self, job: Job, load: Load | None) -> Any:
+        async with self.pool.acquire(timeout=self._patience) as conn:
+            transaction = conn.transaction()
+            await transaction.start()
+            try:
+                name, result = await crossing(conn, _run, job, load)
+            except BaseException:
+                with suppress(*DATABASE_FAILURES):
+                    await transaction.rollback()
+                raise
+            try:
+                await transaction.commit()
+            except DATABASE_FAILURES as error:
+                if is_away(error) or isinstance(error, TimeoutError):
+                    raise _Uncertain(name, result) from error
+                raise
+            return result
+
+    async def _was_committed(self, transaction: str, until: float) -> bool:
+        """Ask the server what became of a transaction whose commit got no answer."""
+        while time.monotonic() < until:
+            try:
+                async with self.pool.acquire(timeout=self._patience) as conn:
+                    fate = await conn.fetchval(FATE, transaction)
+            except asyncpg.InvalidParameterValueError:
+                return False  # another server took over that never heard of it
+            except DATABASE_FAILURES:
+                fate = "in progress"
+            if fate != "in progress":
+                return bool(fate == "committed")
+            await asyncio.sleep(0.1)
+        msg = "the connection broke during a commit, and nobody can tell yet whether it was written"
+        raise DatabaseUnreachable(msg, hint="look at the installation before you try again")
+
+    def _hold(self, conn: Bridge, installations: Sequence[int], attempts: Sequence[int]) -> None:
+        if installations or attempts:
+            conn.fetch(HOLD, list(installations), list(attempts))
+
+    async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
+        """See Store.sweep_chunk; rows that another process holds are skipped."""
+        begun = self._begun + 1
+
+        def undisturbed() -> bool:
+            return self._begun == begun and len(self._writing) == 1
+
+        done: ChunkDone = await self._write(_chunk_job(pks, now, work, budget, undisturbed))
+        return done
+
+    # -- reading --------------------------------------------------------------------------------
+    async def _read(self, function: Callable[..., T], *args: Any) -> T:
+        self._refuse_when_closed()
+
+        async def attempt() -> T:
+            async with self.pool.acquire(timeout=self._patience) as conn:
+                return await crossing(conn, function, *args)
+
+        try:
+            result: T = await self._persistently(attempt)
+        except OverflowError as error:
+            msg = "a number is too large for the database"
+            raise BadInput(msg) from error
+        return result
+
+    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
+        """See Store.due; once a minute the clocks are compared."""
+        if time.monotonic() - self._compared > _MINUTE:
+            self._compared = time.monotonic()
+            self._weigh(now, (await self._read(lambda bridge: bridge.fetch(_NOW)))[0][0])
+        return await super().due(now, limit, without)
+
+    def _weigh(self, now: Instant, database: Instant) -> None:
+        """Say when this process and the database disagree about the time: what is due is decided by the former."""
+        skew = now - database
+        self._facts["clock_skew"] = f"{skew / 1_000_000:+.3f} s"
+        if abs(skew) > _WARN:
+            level = logging.ERROR if abs(skew) > _WRONG else logging.WARNING
+            _log.log(level, "the clock of this process is %+.1f s off the database's", skew / 1_000_000)
+
+    def pragmas(self) -> dict[str, str]:
+        """See Store.pragmas."""
+        return dict(self._facts)
+
+    async def check(self) -> list[str]:
+        """See Store.check."""
+        return [str(text) for (text,) in await self._read(lambda bridge: bridge.fetch(_INVALID))]
+
+    # -- the end --------------------------------------------------------------------------------
+    def _refuse_when_closed(self) -> None:
+        if self._closing is not None:
+            msg = "the database is closed"
+            raise DatabaseError(msg)
+
+    async def close(self) -> None:
+        """See Store.close."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._let_go())
+        await ended(self._closing)
+
+    async def _let_go(self) -> None:
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=self._patience)
+        try:
+            async with asyncio.timeout(self._patience):
+                await self.pool.close()
+        except DATABASE_FAILURES:
+            self.pool.terminate()
+
+
+class _Uncertain(Exception):
+    """The connection broke while a transaction was being committed."""
+
+    def __init__(self, transaction: str, result: object) -> None:
+        super().__init__(transaction)
+        self.transaction = transaction
+        self.result = result
+
+
+def _run(bridge: Bridge, job: Job, load: Load | None) -> tuple[str, Any]:
+    """Lock, read, decide and write; returns the transaction's id and what the job came to."""
+    text, values = locks(load)
+    name = str(bridge.fetch(text, *values)[0][0])
+    counts = Counts()
+    result = job(bridge, counts)
+    flush_counts(bridge, counts, bridge.slot)
+    return name, result
+
+
+def _chunk_job(pks: Sequence[int], now: Instant, work: Work, budget: float, undisturbed: Callable[[], bool]) -> Job:
+    careful = False
+
+    def job(bridge: Bridge, counts: Counts) -> ChunkDone:
+        nonlocal careful
+        one_by_one, careful = careful, True  # run again: something of this chunk could not be written
+        done, taken = ChunkDone([], 0, 0, ()), 0
+        for start in range(0, len(pks), _SLICE):
+            part = list(pks[start : start + _SLICE])
+            claimed = [pk for (pk,) in bridge.fetch(CLAIM, part, now)]
+            rows = {row[0]: row for row in bridge.execute(sql.SNAPSHOT_DUE, (None, json.dumps(claimed), now))}
+            until = time.perf_counter() + budget  # nobody waits for the reading: other rows are free
+            for pk in part:
+                if taken and time.perf_counter() > until and not undisturbed():
+                    done.left = pks[taken:]
+                    return written(bridge, done, counts, now, one_by_one=one_by_one)
+                taken += 1
+                decide(bridge, pk, rows.get(pk), now, work, done)
+        return written(bridge, done, counts, now, one_by_one=one_by_one)
+
+    return job
+
+
+def _set_up(settings: Settings) -> Callable[[asyncpg.Connection], Any]:
+    """What every new connection is told first."""
+    lasting = (
+        "SELECT set_config('synchronous_commit', 'off', false)"
+        if settings.synchronous == "NORMAL"
+        else "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    milliseconds = int(settings.busy_timeout.total_seconds() * 1000)
+    text = (
+        f"SET application_name = 'grantflow'; SET lock_timeout = {milliseconds}; SET jit = off; "
+        "SET default_transaction_isolation = 'read committed'; SET idle_in_transaction_session_timeout = '60s'; "
+        f"{lasting}"
+    )
+
+    async def init(conn: asyncpg.Connection) -> None:
+        await conn.execute(text)
+
+    return init
+
+
+async def _as_it_was(conn: asyncpg.Connection) -> None:
+    """A connection goes back as it came: nothing is changed on it but inside transactions, so nothing is asked."""
+
+
+async def _facts(conn: asyncpg.Connection) -> dict[str, str]:
+    names = ("server_version", "synchronous_commit", "fsync", "full_page_writes")
+    return {name: str(await conn.fetchval("SELECT current_setting($1)", name)) for name in names}
