@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from grantflow._ports import Carrier, Forgotten, HttpRequest, HttpResponse
     from grantflow._rotation import KeyCheck, Rotation, Unreadable
     from grantflow._secret import Secret
+    from grantflow._sync import SyncEngine
     from grantflow._tokens import RenewalReport
+    from grantflow._veto import HttpVeto, http_veto
     from grantflow_machines import Actor, ActorKind
 
 __version__ = "0.1.0"
@@ -99,6 +101,7 @@ __all__ = [
     "Held",
     "HttpRequest",
     "HttpResponse",
+    "HttpVeto",
     "Incident",
     "Installation",
     "Job",
@@ -135,6 +138,7 @@ __all__ = [
     "Suspension",
     "SweepPreview",
     "SweepReport",
+    "SyncEngine",
     "SystemClock",
     "TokenHealth",
     "Tokens",
@@ -148,6 +152,7 @@ __all__ = [
     "duration",
     "errors",
     "help_rows",
+    "http_veto",
     "new_pkce",
     "prove",
     "waiting",
@@ -178,7 +183,9 @@ _HOMES = {
     "grantflow._ports": "Carrier Forgotten HttpRequest HttpResponse",
     "grantflow._rotation": "KeyCheck Rotation Unreadable",
     "grantflow._secret": "Secret",
+    "grantflow._sync": "SyncEngine",
     "grantflow._tokens": "RenewalReport",
+    "grantflow._veto": "HttpVeto http_veto",
     "grantflow_machines": "Actor ActorKind",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from grantflow._app import App, scope_set
@@ -188,6 +188,8 @@ class Core:
     async def ask_policy(self, actor: Actor, verb: str, installation: Installation | None) -> None:
         """Raise PermissionDenied where the host's policy says no."""
         answer = True if self.policy is None else self.policy(actor, verb, installation)
+        if isinstance(answer, Awaitable):
+            answer = await answer
         if isinstance(answer, Refusal):
             raise PermissionDenied(answer.why)
         if answer is not True:
