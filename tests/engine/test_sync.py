@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import inspect
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -247,10 +247,11 @@ def test_what_does_not_open_raises_and_leaves_no_thread(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_the_verb_and_nothing_goes_on(tmp_path: Path) -> None:
-    ended = threading.Event()
+    ended, main = threading.Event(), threading.main_thread().ident
+    assert main is not None
 
     async def directory(actor: Actor) -> list[Account]:
-        _thread.interrupt_main()
+        signal.pthread_kill(main, signal.SIGINT)
         try:
             await asyncio.sleep(30)
         finally:
@@ -268,6 +269,7 @@ def test_ctrl_c_ends_the_verb_and_nothing_goes_on(tmp_path: Path) -> None:
 def test_a_forked_child_is_told_and_harms_nothing(tmp_path: Path) -> None:
     script = f"""
 import os
+import signal
 from grantflow import SyncEngine
 from grantflow.errors import EngineClosed
 engine = SyncEngine.open("sqlite:///{tmp_path}/grants.db")

@@ -87,11 +87,19 @@ class EngineThread:
             task.add_done_callback(self._under_way.discard)
             task.add_done_callback(lambda done: _hand_over(done, answer))
 
-        _tell(loop, start)
+        def stop() -> None:
+            for task in tasks:
+                task.cancel()
+            if not tasks and not answer.done():  # interrupted before the call had reached the loop
+                answer.set_exception(EngineClosed())
+
         try:
+            _tell(loop, start)
             wait([answer])
+        except EngineClosed:
+            raise
         except BaseException:
-            _tell(loop, lambda: [task.cancel() for task in tasks])
+            _tell(loop, stop)
             wait([answer])
             raise
         return answer.result()
