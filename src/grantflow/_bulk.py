@@ -60,7 +60,7 @@ class Bulk(Operating):
             PermissionDenied: the actor is no operator, or the policy says no to `bulk-` and the verb; on the record.
         """
         order = checked(self._core, Order(verb, actor, reason, to, without_side_effects))
-        query, brakes = parse(filter, self._core.now()), Brakes(canary, stop_after, stop_share)
+        query, brakes = parse(filter, self._core.now(), self._core.names), Brakes(canary, stop_after, stop_share)
         if not query.terms:
             msg = "a filter is needed"
             raise BadInput(msg, hint="to mean all that are not uninstalled, write kind:account,agent,external")

@@ -70,6 +70,12 @@ class Core:
         rules = (self.definition(kind).events.get(event) for kind in self.charts)
         return any(rule is not None and Effect.RECORD_CONSENT in rule.effects for rule in rules)
 
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """What a filter may name: the kinds there are, and every state of their charts."""
+        states = {name: None for kind in self.charts for name in self.definition(kind).states}
+        return {"kind": tuple(self.charts), "state": tuple(states)}
+
     def draft(self, snapshot: Snapshot, *, run_id: str | None = None, settle: bool = True) -> Draft:
         """A transaction in the making, on the effective state: what is due happens first.
 

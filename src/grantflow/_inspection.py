@@ -107,7 +107,7 @@ class Inspection:
             msg = f"limit lies between 1 and {MAX_PAGE}"
             raise BadInput(msg)
         now = self._core.now()
-        query = parse(filter, now)
+        query = parse(filter, now, self._core.names)
         rows = await self._core.store.find(query, now, after=after, limit=limit + 1, back=back)
         more, rows = len(rows) > limit, (rows[1:] if back and len(rows) > limit else rows[:limit])
         items = tuple([await self._listed(row, now) for row in rows])
@@ -117,7 +117,7 @@ class Inspection:
     async def count(self, filter: str = "") -> Matches:  # noqa: A002 - the field's word
         """How many installations match, counted up to 10,001."""
         now = self._core.now()
-        found = await self._core.store.count(parse(filter, now), now, BOUND)
+        found = await self._core.store.count(parse(filter, now, self._core.names), now, BOUND)
         return Matches(min(found, BOUND), exact=found < BOUND)
 
     async def counts(self) -> Counts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -22,7 +22,9 @@ MAX_TERMS = 32
 MAX_VALUES = 64
 
 _SUBJECT_KINDS = frozenset(("account", "agent", "user"))
-_NAMES = MappingProxyType({"state": tuple(STATES), "kind": tuple(CHARTS)})
+Names = Mapping[str, Sequence[str]]
+NAMES: Names = MappingProxyType({"state": tuple(STATES), "kind": tuple(CHARTS)})
+"""The states and kinds of the shipped charts; an engine with charts of the host knows more."""
 _TERM = re.compile(r"(-?)([A-Za-z_]+)(!=|<=|>=|[:=<>])")
 _COMPARISON = re.compile(r"[<>]=?")
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -76,8 +78,8 @@ def with_term(text: str, term: str) -> str:
     return " ".join(raw if term in raw else [*raw, term])
 
 
-def parse(text: str, now: Instant) -> Query:
-    """Read a filter; `now` is what its durations count from.
+def parse(text: str, now: Instant, names: Names = NAMES) -> Query:
+    """Read a filter; `now` is what its durations count from, `names` the states and kinds there are.
 
     Raises FilterSyntaxError, which points at the character, for everything that cannot be read.
     """
@@ -90,7 +92,7 @@ def parse(text: str, now: Instant) -> Query:
     for count, (position, token) in enumerate(_tokens(text)):
         if count == MAX_TERMS:
             _fail(f"a filter has at most {MAX_TERMS} terms", text, position)
-        reader = _Reader(text, now, position, token)
+        reader = _Reader(text, now, position, token, names)
         if reader.field != "sort":
             terms.append(reader.term())
         elif sort is not None:
@@ -155,7 +157,8 @@ class _Item:
 class _Reader:
     """Reads one term."""
 
-    def __init__(self, text: str, now: Instant, position: int, token: str) -> None:
+    def __init__(self, text: str, now: Instant, position: int, token: str, names: Names) -> None:
+        self.names = names
         self.text, self.now, self.position, self.token = text, now, position, token
         found = _TERM.match(token)
         self.negated = token.startswith("-")
@@ -270,7 +273,7 @@ class _Reader:
         return made(item.text.lower() if self.field == "id" else item.text)
 
     def _names(self, item: _Item) -> list[Value]:
-        known = _NAMES[self.field]
+        known = self.names[self.field]
         found: list[Value] = [
             Exact(name) for name in known if name == item.text or (item.star and name.startswith(item.text))
         ]
