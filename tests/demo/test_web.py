@@ -36,11 +36,11 @@ async def test_an_admin_walks_through_a_year(web: Any) -> None:
         await browser.press("Maria")
         assert "You are Maria" in browser.page.text
         await browser.open("/marketplace/desk-sync")
-        await browser.press("Authorize")
+        await browser.press("Authorize Acme")
         await browser.press("Cancel")
         assert "access_denied" in browser.page.text
         await browser.open("/marketplace/desk-sync")
-        await browser.press("Authorize")
+        await browser.press("Authorize Acme")
         if "Continue" in browser.page.buttons:
             await browser.press("Continue", account="acme")
         await browser.press("Agree")

@@ -20,7 +20,13 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from grantflow import Actor, App, AppKind, ClientCredentials, Engine, Tokens, new_pkce
-from grantflow.errors import ConfigurationError, GrantflowError, PermissionDenied
+from grantflow.errors import (
+    ConfigurationError,
+    GrantflowError,
+    PermissionDenied,
+    ReauthorizationRequired,
+    Unauthorized,
+)
 from grantflow.hosting._app import HEADERS, create_app, environment
 from grantflow.hosting._words import Words
 
@@ -209,8 +215,12 @@ async def _call(trial: Trial, key: str, account: str, request: Request) -> str:
     if tokens is None:
         return f"{app.name} holds no tokens for {account}."
     client = ClientCredentials(app.client_id, trial.secrets.get(key))
-    if tokens.expires_at <= trial.engine.now():
+    try:
+        found = await trial.engine.ledger.authenticate(tokens.access_token.value)
+    except ReauthorizationRequired:
+        raise
+    except Unauthorized:  # the access token's time is over, not the grant's
         tokens = await trial.engine.ledger.renew(tokens.refresh_token.value, client=client)
         trial.held[place] = tokens
-    found = await trial.engine.ledger.authenticate(tokens.access_token.value)
+        found = await trial.engine.ledger.authenticate(tokens.access_token.value)
     return f"200 OK: {app.name} may do {', '.join(found.scopes)} on {found.account}."
