@@ -91,8 +91,8 @@ SHOWS: dict[str, list[list[str]]] = {
     "machines show": [["TEXT"]],
 }
 SILENT = {
-    "apps release", "hold", "release", "demo", "keys new", "keys rotate", "machines check", "machines readme", "tui", "serve",
-    "scheduler run", "db recount", "notices retry",
+    "apps release", "hold", "release", "demo", "keys new", "keys rotate", "machines check", "machines readme", "tui",
+    "scheduler run", "serve", "db recount", "notices retry",
 }  # fmt: skip
 """Twins of others above, or shows nothing that came from outside; the console has tests of its own."""
 
