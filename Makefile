@@ -3,6 +3,7 @@
 VENV := .venv
 BIN  := $(VENV)/bin
 ARGS ?=
+CHROMIUM ?= /usr/bin/chromium
 
 # The first command that is really Python 3.11+, or PYTHON=/path/to/python on the command line.
 NEWEST_FIRST := python3.11 python3 python3.14 python3.13 python3.12 python
@@ -17,7 +18,7 @@ QUICK_TESTS := tests/engine $(wildcard tests/machines/test_[cdit]*.py)
 TESTED := tests src machines tui scheduler
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick check lint format types imports test test-long bench clean
+.PHONY: help setup demo quick check lint format types imports test test-long test-browser pictures bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,13 @@ test: $(VENV)/.dev ## the tests
 
 test-long: $(VENV)/.dev ## the tests, the slow ones included
 	$(BIN)/pytest -q --doctest-modules $(TESTED) $(ARGS)
+
+test-browser: $(VENV)/.dev ## the tests in a real browser; CHROMIUM=/path names another one, and none is a failure
+	@[ -x "$(CHROMIUM)" ] || { echo "make: there is no browser at $(CHROMIUM); set CHROMIUM=/path/to/chromium" >&2; exit 1; }
+	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q tests/hosting/test_chromium.py tests/hosting/test_trial_chromium.py $(ARGS)
+
+pictures: $(VENV)/.dev ## draw the pages of the guides anew, with a real browser
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.hosting.pictures
 
 bench: $(VENV)/.dev ## measure beside a raw baseline; ARGS picks benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)

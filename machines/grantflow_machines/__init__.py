@@ -27,6 +27,7 @@ from grantflow_machines._facts import (
     No,
     Step,
 )
+from grantflow_machines._guards import InstallationGuards
 from grantflow_machines._kinds import CHARTS, AccountInstallation, AgentInstallation, ExternalInstallation
 from grantflow_machines._lifecycle import InstallationLifecycle
 from grantflow_machines._render import event_rows, events_table, mermaid, readme, states_table, table
@@ -46,6 +47,7 @@ __all__ = [
     "Facts",
     "Grant",
     "Guard",
+    "InstallationGuards",
     "InstallationLifecycle",
     "Instant",
     "LifecycleChart",

@@ -59,7 +59,9 @@ if TYPE_CHECKING:
     from grantflow._ports import Carrier, Forgotten, HttpRequest, HttpResponse
     from grantflow._rotation import KeyCheck, Rotation, Unreadable
     from grantflow._secret import Secret
+    from grantflow._sync import SyncEngine
     from grantflow._tokens import RenewalReport
+    from grantflow._veto import HttpVeto, http_veto
     from grantflow_machines import Actor, ActorKind
 
 __version__ = "0.1.0"
@@ -101,6 +103,7 @@ __all__ = [
     "Held",
     "HttpRequest",
     "HttpResponse",
+    "HttpVeto",
     "Incident",
     "Installation",
     "Job",
@@ -140,6 +143,7 @@ __all__ = [
     "Suspension",
     "SweepPreview",
     "SweepReport",
+    "SyncEngine",
     "SystemClock",
     "TokenHealth",
     "Tokens",
@@ -153,6 +157,7 @@ __all__ = [
     "duration",
     "errors",
     "help_rows",
+    "http_veto",
     "new_pkce",
     "prove",
     "waiting",
@@ -184,7 +189,9 @@ _HOMES = {
     "grantflow._ports": "Carrier Forgotten HttpRequest HttpResponse",
     "grantflow._rotation": "KeyCheck Rotation Unreadable",
     "grantflow._secret": "Secret",
+    "grantflow._sync": "SyncEngine",
     "grantflow._tokens": "RenewalReport",
+    "grantflow._veto": "HttpVeto http_veto",
     "grantflow_machines": "Actor ActorKind",
 }
 

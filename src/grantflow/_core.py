@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from grantflow._app import App, scope_set
@@ -69,6 +69,12 @@ class Core:
         """Whether an event of any chart asks what was consented before; the others need not read it."""
         rules = (self.definition(kind).events.get(event) for kind in self.charts)
         return any(rule is not None and Effect.RECORD_CONSENT in rule.effects for rule in rules)
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """What a filter may name: the kinds there are, and every state of their charts."""
+        states = {name: None for kind in self.charts for name in self.definition(kind).states}
+        return {"kind": tuple(self.charts), "state": tuple(states)}
 
     def draft(self, snapshot: Snapshot, *, run_id: str | None = None, settle: bool = True) -> Draft:
         """A transaction in the making, on the effective state: what is due happens first.
@@ -188,6 +194,8 @@ class Core:
     async def ask_policy(self, actor: Actor, verb: str, installation: Installation | None) -> None:
         """Raise PermissionDenied where the host's policy says no."""
         answer = True if self.policy is None else self.policy(actor, verb, installation)
+        if isinstance(answer, Awaitable):
+            answer = await answer
         if isinstance(answer, Refusal):
             raise PermissionDenied(answer.why)
         if answer is not True:

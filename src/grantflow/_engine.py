@@ -43,6 +43,7 @@ from grantflow._rows import BeatRow, Change, Load, Snapshot
 from grantflow._store import open_store
 from grantflow._sweep import Brake
 from grantflow._timekeeping import Timekeeping
+from grantflow._veto import HttpVeto
 from grantflow.errors import Conflict, Quarantined, TransitionRefused
 from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
 
@@ -80,7 +81,7 @@ class Engine(Timekeeping):
         keys: KeyRing | None = None,
         directory: Directory | None = None,
         policy: Policy | None = None,
-        veto: Veto | None = None,
+        veto: Veto | HttpVeto | None = None,
         identify: Identify | None = None,
         http: Carrier | None = None,
         clock: Clock | None = None,
@@ -94,9 +95,10 @@ class Engine(Timekeeping):
                 `postgres`), which many processes may share.
             keys: Seals the `state` of authorization requests; without keys such a request is refused.
             directory: async (Actor) → accounts of that person; asked for every list, choice and consent.
-            policy: (actor, verb, installation) → True or a Refusal; may only forbid what the machine allows.
+            policy: (actor, verb, installation) → True or a Refusal, plain or async; may only forbid what the machine
+                allows.
             veto: async (verb, app, account, actor) → a message, or None; asked before an admin's install, update
-                and uninstall.
+                and uninstall. `http_veto(url)` asks a handler of the app.
             identify: Client mode: async (App, Granted) → the stable id of whose grant it is at the foreign server;
                 without it identities are unverified, and shown as such.
             http: Client mode: sends one request to a foreign server; grantflow's own by default.
@@ -118,11 +120,12 @@ class Engine(Timekeeping):
             charts=dict(charts or CHARTS),
             directory=directory,
             policy=policy,
-            veto=veto,
+            veto=None,
             identify=identify,
         )
         own = HttpxCarrier(settings.http_timeout.total_seconds()) if http is None else None
         core.carrier = http or own
+        core.veto = veto.through(core.carry) if isinstance(veto, HttpVeto) else veto
         core.store = await open_store(database, settings, core.now())
         async with contextlib.AsyncExitStack() as closing:  # the last one first, each whatever becomes of the others
             closing.push_async_callback(core.store.close)

@@ -118,7 +118,7 @@ class Inspection:
             msg = f"limit lies between 1 and {MAX_PAGE}"
             raise BadInput(msg)
         now = self._core.now()
-        query = parse(filter, now, marked=marked)
+        query = parse(filter, now, marked=marked, names=self._core.names)
         rows = await self._core.store.find(query, now, after=after, limit=limit + 1, back=back)
         more, rows = len(rows) > limit, (rows[1:] if back and len(rows) > limit else rows[:limit])
         items = tuple([await self._listed(row, now) for row in rows])
@@ -128,12 +128,12 @@ class Inspection:
     async def count(self, filter: str = "", *, marked: Collection[str] | None = None) -> Matches:  # noqa: A002 - the field's word
         """How many installations match, counted up to 10,001."""
         now = self._core.now()
-        found = await self._core.store.count(parse(filter, now, marked=marked), now, BOUND)
+        found = await self._core.store.count(parse(filter, now, marked=marked, names=self._core.names), now, BOUND)
         return Matches(min(found, BOUND), exact=found < BOUND)
 
     def scans(self, filter: str) -> tuple[str, ...]:  # noqa: A002 - the field's word
         """Fields of a filter that no index answers: finding the rows may read all of them. Reads nothing itself."""
-        return parse(filter, self._core.now(), marked=()).scans()
+        return parse(filter, self._core.now(), marked=(), names=self._core.names).scans()
 
     async def narrowing(
         self,

@@ -33,7 +33,7 @@ class Refusal:
     why: str
 
 
-Policy = Callable[[Actor, str, "Installation | None"], "bool | Refusal"]
+Policy = Callable[[Actor, str, "Installation | None"], "bool | Refusal | Awaitable[bool | Refusal]"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@
     │   └── PlanOutdated
     ├── Quarantined
     ├── DirectoryUnavailable
+    ├── EngineClosed
     ├── NotHeldHere
     ├── SweepHeld
     ├── CarrierError
@@ -185,6 +186,12 @@ class DirectoryUnavailable(GrantflowError):
 
     code = "directory_unavailable"
     retryable = True
+
+
+class EngineClosed(GrantflowError):
+    """The engine is closed."""
+
+    code = "engine_closed"
 
 
 class NotHeldHere(GrantflowError):

@@ -35,6 +35,7 @@ NOT_READS = {
     "scheduler pause",
     "scheduler resume",
     "scheduler run",
+    "serve",
     "tui",
 }
 READS = [

@@ -12,6 +12,7 @@ from grantflow_machines import (
     Effect,
     Facts,
     Grant,
+    InstallationGuards,
     InstallationLifecycle,
     LifecycleChart,
     LifecycleState,
@@ -24,7 +25,6 @@ from grantflow_machines import (
     guard,
     role,
 )
-from grantflow_machines._guards import InstallationGuards
 
 
 def plain_state(name: str, **changes: Any) -> LifecycleState:

@@ -38,6 +38,7 @@ CASES: dict[str, list[list[str]]] = {
     "db init": [[]],
     "db recount": [[*REASON]],
     "demo": [["--size", "20", "--keep", "NEW"]],
+    "serve": [["--port", "0"]],
     "doctor": [[], ["--thorough"]],
     "explain": [["LIVE", "disconnect", "--as", "agent:bob"], ["LIVE", "no_such_event"]],
     "force": [

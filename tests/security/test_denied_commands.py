@@ -51,6 +51,7 @@ BY_CODE = {"scheduler status"}
 OTHERS = {
     "db init": "makes a file that was not there; it belongs to whoever makes it",
     "demo": "works on a file of its own",
+    "serve": "works on a file of its own",
     "jobs run": "does what an operator started, for whoever may write the file; the policy is asked about every row",
     "scheduler run": "brings what time has done, to whoever may write the file",
     "scheduler run-now": "the same, once",

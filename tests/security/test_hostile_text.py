@@ -92,7 +92,7 @@ SHOWS: dict[str, list[list[str]]] = {
 }
 SILENT = {
     "apps release", "hold", "release", "demo", "keys new", "keys rotate", "machines check", "machines readme", "tui",
-    "scheduler run", "db recount", "notices retry",
+    "scheduler run", "serve", "db recount", "notices retry",
 }  # fmt: skip
 """Twins of others above, or shows nothing that came from outside; the console has tests of its own."""
 

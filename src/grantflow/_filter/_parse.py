@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -23,6 +23,7 @@ MAX_VALUES = 64
 
 _SUBJECT_KINDS = frozenset(("account", "agent", "user"))
 _FLAGS = MappingProxyType({"is": FLAGS, "has": HAS})
+Names = Mapping[str, Sequence[str]]
 _TERM = re.compile(r"(-?)([A-Za-z_]+)(!=|<=|>=|[:=<>])")
 _COMPARISON = re.compile(r"[<>]=?")
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -86,8 +87,15 @@ def terms_of(text: str) -> tuple[str, ...]:
     return tuple(token for _, token in _tokens(text) if not token.lower().startswith(("sort:", "sort=")))
 
 
-def parse(text: str, now: Instant, table: Table = INSTALLATIONS, marked: Collection[str] | None = None) -> Query:
-    """Read a filter; `now` is what its durations count from, `marked` the ids that `is:marked` means.
+def parse(
+    text: str,
+    now: Instant,
+    table: Table = INSTALLATIONS,
+    marked: Collection[str] | None = None,
+    names: Names | None = None,
+) -> Query:
+    """Read a filter; `now` is what its durations count from, `marked` the ids that `is:marked` means, `names` the
+    states and kinds there are where they are more than those of the shipped charts.
 
     Raises FilterSyntaxError, which points at the character, for everything that cannot be read.
     """
@@ -100,7 +108,7 @@ def parse(text: str, now: Instant, table: Table = INSTALLATIONS, marked: Collect
     for count, (position, token) in enumerate(_tokens(text)):
         if count == MAX_TERMS:
             _fail(f"a filter has at most {MAX_TERMS} terms", text, position)
-        reader = _Reader(text, now, position, token, table, marked)
+        reader = _Reader(text, now, position, token, table, marked, names)
         if reader.field != "sort":
             terms.append(reader.term())
         elif sort is not None:
@@ -166,8 +174,16 @@ class _Reader:
     """Reads one term."""
 
     def __init__(
-        self, text: str, now: Instant, position: int, token: str, table: Table, marked: Collection[str] | None
+        self,
+        text: str,
+        now: Instant,
+        position: int,
+        token: str,
+        table: Table,
+        marked: Collection[str] | None,
+        names: Names | None,
     ) -> None:
+        self.names = {**table.names, **(names or {})}
         self.text, self.now, self.position, self.token = text, now, position, token
         self.table, self.marked = table, marked
         found = _TERM.match(token)
@@ -295,7 +311,7 @@ class _Reader:
         return made(item.text.lower() if self.field == "id" else item.text)
 
     def _names(self, item: _Item) -> list[Value]:
-        known = self.table.names[self.field]
+        known = self.names[self.field]
         found: list[Value] = [
             Exact(name) for name in known if name == item.text or (item.star and name.startswith(item.text))
         ]

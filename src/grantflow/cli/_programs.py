@@ -28,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(database, name="db")
     app.command()(tui)
     app.command()(demo)
+    app.command()(serve)
 
 
 def init(ctx: typer.Context) -> None:
@@ -90,10 +91,22 @@ def demo(
     size: Annotated[int, typer.Option(help="How many installations.")] = 300,
     keep: Annotated[Path | None, typer.Option(metavar="PATH", help="Keep the database there.")] = None,
     tui: Annotated[bool, typer.Option("--tui", help="Open the console afterwards.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the marketplace to click through instead.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed makes the same fleet.")] = 7,
 ) -> int:
     """Run the main job on a database of its own."""
+    if web:
+        return serve(keep=keep)
     code: int = part("grantflow.demo", "run_demo")(size, keep, tui=tui, seed=seed, operator=user_name())
+    return code
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine only.")] = 8000,
+    keep: Annotated[Path | None, typer.Option(metavar="PATH", help="Keep the database there.")] = None,
+) -> int:
+    """Serve a small marketplace to click through: people to be, apps to connect, a clock to move."""
+    code: int = part("grantflow.demo", "run_web")(keep, port=port)
     return code
 
 

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from grantflow import Engine, SystemClock
 from grantflow.demo._overview import overview
 from grantflow.demo._story import DAYS, Story, Tally
+from grantflow.demo._web import serve_marketplace
 from grantflow.errors import BadInput
 from grantflow.testing import ManualClock, People
 
@@ -47,9 +48,7 @@ def run_demo(
     if not 20 <= size <= MAX_SIZE:
         msg = f"--size lies between 20 and {MAX_SIZE:,}"
         raise BadInput(msg)
-    if keep is not None and keep.exists():
-        msg = f"{keep} exists already"
-        raise BadInput(msg, hint="choose another file; the demo never writes into an existing one")
+    _new(keep)
     console = Console(highlight=False)
     with _place(keep) as path:
         asyncio.run(_play(console, path, size, seed))
@@ -58,6 +57,25 @@ def run_demo(
             run: Callable[..., int] = app("tui")
             return run(f"sqlite:///{path}", write=True, operator=operator, claimed=False)
     return 0
+
+
+def run_web(keep: Path | None = None, *, port: int = 8000) -> int:
+    """Serve the marketplace to click through, on loopback, until it is stopped; returns the exit code.
+
+    Raises:
+        BadInput: the file to keep exists already.
+        ConfigurationError: the extra `[hosting]` is not installed.
+    """
+    _new(keep)
+    with _place(keep) as path:
+        asyncio.run(serve_marketplace(path, port))
+    return 0
+
+
+def _new(keep: Path | None) -> None:
+    if keep is not None and keep.exists():
+        msg = f"{keep} exists already"
+        raise BadInput(msg, hint="choose another file; the demo never writes into an existing one")
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ def create_app(
         engine=engine,
         who_is=who_is,
         base_url=base,
-        pages=_environment(templates),
+        pages=environment(templates),
         translations={name.lower(): texts for name, texts in (translations or {}).items()},
         sign_in_url=sign_in_url,
         start_url=start_url,
@@ -161,7 +161,8 @@ def _checked_base(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _environment(templates: str | Path | None) -> Environment:
+def environment(templates: str | Path | None) -> Environment:
+    """Templates of ours, behind those of the host."""
     ours = FileSystemLoader(_HERE / "templates")
     first = [] if templates is None else [FileSystemLoader(templates)]
     loader = ChoiceLoader([*first, ours, PrefixLoader({"grantflow": ours})])
