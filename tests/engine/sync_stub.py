@@ -7,6 +7,7 @@ import builtins
 import importlib
 import inspect
 import subprocess
+import sys
 from pathlib import Path
 
 from grantflow import Engine
@@ -69,7 +70,7 @@ class Stub:
         lines = [f"from {module} import {', '.join(sorted(names))}" for module, names in homes.items()]
         whole = "# Made by `python -m tests.engine.sync_stub`.\n" + "\n".join([*lines, *self.classes])
         for words in (["check", "--select", "I,F401,UP,PYI", "--fix", "--quiet"], ["format", "--quiet"]):
-            command = ["ruff", *words, "--stdin-filename", str(STUB), "-"]
+            command = [str(Path(sys.executable).with_name("ruff")), *words, "--stdin-filename", str(STUB), "-"]
             whole = subprocess.run(command, input=whole, capture_output=True, text=True, check=True, cwd=ROOT).stdout
         return whole
 

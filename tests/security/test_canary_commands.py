@@ -57,6 +57,7 @@ CASES: dict[str, list[list[str]]] = {
     "jobs pause": [["JOB", *REASON]],
     "jobs resume": [["JOB", *REASON]],
     "jobs retry": [["JOB", *REASON]],
+    "jobs": [[]],
     "jobs run": [["JOB"], []],
     "jobs show": [["JOB"], ["nothing"]],
     "keys list": [[]],
@@ -94,6 +95,7 @@ SLOW = {"machines check", "demo"}
 NOTHING_TO_DO = {
     *("keys rotate", "repair", "apps resume", "probe", "doctor", "jobs resume", "jobs retry"),
     *("scheduler resume", "scheduler status"),  # nothing is paused, and nobody is at work
+    "serve",  # it would never end; the pages have a suite of their own
 }
 
 

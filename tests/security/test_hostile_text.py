@@ -75,6 +75,7 @@ SHOWS: dict[str, list[list[str]]] = {
         ["is:any", "suspend", "--reason", "TEXT long enough", "--yes"],
         ["is:any", "force", "--to", "TEXT", *REASON],
     ],
+    "jobs": [[]],
     "jobs cancel": [["TEXT", *REASON]],
     "jobs items": [["TEXT"], ["TEXT", "--outcome", "TEXT"]],
     "jobs list": [[], ["--before", "TEXT"]],
@@ -335,12 +336,12 @@ async def test_a_typed_confirmation_cannot_be_empty(tmp_path: Path, invisible: s
             await pilot.press("tab", "tab", "enter")
             await settled(pilot)
             assert dialog.plan is not None
-            for nothing in ("", " ", invisible):
-                dialog.query_one("#account", Input).value = nothing
-                assert dialog.obstacle() == "the account is not typed yet"
             escapes = invisible.encode("unicode_escape").decode()
-            assert f"Type the account to confirm: {escapes}" in screen_text(app)
-            dialog.query_one("#account", Input).value = escapes
+            for nothing in ("", " ", invisible):
+                dialog.query_one("#typed", Input).value = nothing
+                assert dialog.obstacle() == f"{escapes} is not typed yet"
+            assert escapes in screen_text(app)
+            dialog.query_one("#typed", Input).value = escapes
             assert dialog.obstacle() is None
 
 

@@ -14,7 +14,7 @@ from grantflow_tui._marks import Marks
 from grantflow_tui._menu import VerbMenu
 from grantflow_tui._plan_dialog import PlanDialog
 from tests.tui.fleet import screen_text, settled
-from tests.tui.test_safety import OLGA, REASON, at_hand
+from tests.tui.hand import OLGA, REASON, at_hand
 
 ACCOUNTS = ("acme", "bolt", "cog", "dyno")
 

@@ -10,7 +10,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from tests.tui.fleet import screen_text
-from tests.tui.test_safety import REASON, Hand, at_hand
+from tests.tui.hand import REASON, Hand, at_hand
 
 SIZES = [(80, 24), (120, 36), (160, 45)]
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4})?…[0-9a-f]{4}|[0-9a-f]{8}-[0-9a-f-]{27}")

@@ -11,7 +11,7 @@ import pytest
 from grantflow import Actor, JobState
 from grantflow_tui._dialog import ActionDialog
 from tests.tui.fleet import screen_text, settled
-from tests.tui.test_safety import OLGA, REASON, Hand, at_hand
+from tests.tui.hand import OLGA, REASON, Hand, at_hand
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "operators.md"
 WHY = f'"{REASON}'

@@ -111,7 +111,7 @@ class BrowseScreen(Marking):
             raise
         self.list.show(rows, now(), go=go)
         self.query_one("#count", Static).update(counted(await asked.count(query)))
-        await self.count_hidden(engine)
+        await self.count_hidden(engine, query)
         self._facet(engine)
 
     async def found(self, engine: Engine, query: str) -> bool:
@@ -122,7 +122,7 @@ class BrowseScreen(Marking):
         self._go = ""
         self.list.show(rows, self.console_app.now(), go="start")
         self.query_one("#count", Static).update(counted(matches))
-        await self.count_hidden(engine)
+        await self.count_hidden(engine, query)
         self.call_later(self._facet, engine)
         return bool(rows.items)
 

@@ -129,15 +129,15 @@ class Marking(FilteredScreen):
         self.list.refresh()
         self.console_app.refresh_headers()
 
-    async def count_hidden(self, engine: Engine) -> None:
-        """How many marks the filter on screen does not show; rows that are read need no question."""
+    async def count_hidden(self, engine: Engine, query: str) -> None:
+        """How many marks a filter does not show; rows that are read need no question."""
         marks = self.marks
         read = {item.id for item in self.list.rows.items}
         unseen = [one for one in marks if one not in read]
         found = 0
         for start in range(0, len(unseen), _AT_ONCE):
             some = ",".join(unseen[start : start + _AT_ONCE])
-            found += (await engine.count(f"{self.filter} id:{some}".strip())).count
+            found += (await engine.count(f"{query} id:{some}".strip())).count
         hidden = len(unseen) - found
         if marks and hidden != marks.hidden:
             marks.hidden = hidden
