@@ -112,6 +112,8 @@ def play(path: Path, died: int, every: int) -> None:
         confirm(terminal, str(died - 10))
         terminal.wait_for("this console runs it")
         terminal.press("5")
+        terminal.wait_for("10 applied")  # the cursor stays on the job it was on
+        terminal.press("g")
         terminal.wait_for(f"{died - 10:,} applied")
         terminal.press("2")
         terminal.wait_for("0 match")
