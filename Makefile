@@ -49,10 +49,10 @@ imports: $(VENV)/.dev ## who may import whom
 	$(BIN)/lint-imports --no-logo
 
 test: $(VENV)/.dev ## the tests
-	$(BIN)/pytest -q -m "not slow" --doctest-modules $(TESTED) $(ARGS)
+	$(BIN)/pytest -q -m "not slow and not browser" --doctest-modules $(TESTED) $(ARGS)
 
 test-long: $(VENV)/.dev ## the tests, the slow ones included
-	$(BIN)/pytest -q --doctest-modules $(TESTED) $(ARGS)
+	$(BIN)/pytest -q -m "not browser" --doctest-modules $(TESTED) $(ARGS)
 
 test-browser: $(VENV)/.dev ## the tests in a real browser; CHROMIUM=/path names another one, and none is a failure
 	@[ -x "$(CHROMIUM)" ] || { echo "make: there is no browser at $(CHROMIUM); set CHROMIUM=/path/to/chromium" >&2; exit 1; }

@@ -15,7 +15,7 @@ from tests.hosting.chromium import FOUND, Tab, chromium, served
 from tests.hosting.world import YEAR, World, world_at
 from tests.journeys.stage import MARIA
 
-pytestmark = pytest.mark.skipif(FOUND is None, reason="there is no chromium on this machine")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(FOUND is None, reason="there is no chromium on this machine")]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from grantflow.demo._web import marketplace
 from tests.hosting.chromium import FOUND, Tab, chromium, served
 
-pytestmark = pytest.mark.skipif(FOUND is None, reason="there is no chromium on this machine")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(FOUND is None, reason="there is no chromium on this machine")]
 
 
 class Later:
