@@ -43,7 +43,7 @@ WRITES: dict[str, list[str]] = {
 }
 LOOKS = {
     "apps list", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents",
-    "jobs items", "jobs list", "jobs show", "keys list", "keys new", "keys verify", "list", "machines check",
+    "jobs", "jobs items", "jobs list", "jobs show", "keys list", "keys new", "keys verify", "list", "machines check",
     "machines readme", "machines show", "notices", "scheduler jobs", "scheduler status", "show",
 }  # fmt: skip
 BY_CODE = {"scheduler status"}

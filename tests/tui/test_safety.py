@@ -310,8 +310,8 @@ async def test_s6_marks_are_ids_and_hidden_ones_are_counted(tmp_path: Path) -> N
         assert "2 marked (1 hidden)" in await hand.filter("account:globex")
         assert set(screen.marks) == marked
         assert "2 marked (0 hidden)" in await hand.filter("sort:-account")
-        lines = [line for line in screen_text(hand.app).splitlines() if "agent-app" in line]
-        starred = {line.split("agent-app")[1].split()[0] for line in lines if line[1] == "*"}
+        shown = [line.rsplit("agent-app", 1) for line in screen_text(hand.app).splitlines() if "agent-app" in line]
+        starred = {after.split()[0] for before, after in shown if "*" in before}
         assert starred == {"acme", "globex"}
         await hand.press("b")
         assert "2 marked (0 hidden by the filter)" in screen_text(hand.app)
