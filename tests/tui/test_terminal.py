@@ -118,9 +118,7 @@ def play(path: Path) -> None:
         terminal.give_up()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="waits for words the fleet page has no more; see test_safety"
-)
+@pytest.mark.xfail(strict=False, reason="waits for words the fleet page has no more; see test_safety")
 async def test_a_dialog_on_a_real_terminal_notices_what_another_process_did(tmp_path: Path) -> None:
     path = tmp_path / "grants.db"
     async with fleet(path, accounts=("acme",), real_time=True):
