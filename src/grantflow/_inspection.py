@@ -11,7 +11,7 @@ from grantflow import _journey, _send
 from grantflow._app import App, AppKind
 from grantflow._clock import span, to_datetime
 from grantflow._core import Core
-from grantflow._filter import Typed, known_words, parse, quoted, terms_of, typed
+from grantflow._filter import Typed, known_words, landing, parse, quoted, terms_of, typed
 from grantflow._model import (
     Account,
     Attempt,
@@ -39,6 +39,7 @@ class Detached:
 
 
 BOUND = 10_001
+EVERY = LAST = 1 << 61
 """Bounded counts stop here."""
 MAX_PAGE = 1_000
 
@@ -125,11 +126,40 @@ class Inspection:
         places = tuple(query.cursor(row.installation) for row in rows)
         return Page(items, places[-1] if rows and (more or back) else None, places)
 
-    async def count(self, filter: str = "", *, marked: Collection[str] | None = None) -> Matches:  # noqa: A002 - the field's word
-        """How many installations match, counted up to 10,001."""
+    async def count(
+        self,
+        filter: str = "",  # noqa: A002 - the field's word
+        *,
+        exact: bool = False,
+        marked: Collection[str] | None = None,
+    ) -> Matches:
+        """How many installations match, counted up to 10,001, or with `exact` to the end.
+
+        A caller that is cancelled interrupts it: to the end takes about 50 ms per million rows of an index.
+        """
         now = self._core.now()
-        found = await self._core.store.count(parse(filter, now, marked=marked, names=self._core.names), now, BOUND)
-        return Matches(min(found, BOUND), exact=found < BOUND)
+        query = parse(filter, now, marked=marked, names=self._core.names)
+        bound = EVERY if exact else BOUND
+        found = await self._core.store.count(query, now, bound)
+        return Matches(min(found, bound), exact=found < bound)
+
+    async def place(self, filter: str, at: str) -> str:  # noqa: A002 - the field's word
+        """The cursor after which `find` begins at a place in the filter's order.
+
+        Args:
+            filter: Its `sort` says what `at` means; by default the order of installation.
+            at: The beginning of an id or of an account, an ISO date, or a duration as in the filter.
+
+        Raises:
+            FilterSyntaxError: the filter cannot be read.
+            BadInput: the order has no such place.
+        """
+        now = self._core.now()
+        query = parse(filter, now, marked=(), names=self._core.names)
+        value = landing(query, checked_name(at, "place"), now)
+        if query.sort == "id":
+            value = await self._core.store.first_key(str(value)) or LAST
+        return query.before(value)
 
     def scans(self, filter: str) -> tuple[str, ...]:  # noqa: A002 - the field's word
         """Fields of a filter that no index answers: finding the rows may read all of them. Reads nothing itself."""

@@ -20,7 +20,7 @@ from tests.postgres.copying import copy
 from tests.postgres.outside import Outside
 from tests.postgres.server import Server
 from tests.store.searched import DAY, MEANINGS, NOW, ODD, ROWS, app_row, ends, insert, live, many_rows, surroundings
-from tests.store.test_search import found, ordered
+from tests.store.test_search import JUMPS, found, landed, ordered
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,15 @@ def test_pages_in_both_directions_are_the_plain_list(conn: Outside, sort: str) -
     while page := _search.find(conn, query, NOW, query.cursor(backwards[0]) if backwards else None, 611, True):
         backwards = [*(row.installation for row in page), *backwards]
     assert backwards == whole
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_jump_begins_where_the_order_passes_the_place(
+    conn: Outside, rows: list[InstallationRow], jump: str
+) -> None:
+    for direction in ("", "-"):
+        jumped, expected = landed(conn, rows, jump, direction)
+        assert jumped == expected
 
 
 def test_the_horizon_counts_live_grants_between_edges(conn: Outside, rows: list[InstallationRow]) -> None:

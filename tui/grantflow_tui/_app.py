@@ -32,7 +32,7 @@ from grantflow_tui._help import HelpScreen
 from grantflow_tui._horizon import Horizon
 from grantflow_tui._jobs import JobsScreen
 from grantflow_tui._lines import Lines
-from grantflow_tui._palette import Commands, NameDialog
+from grantflow_tui._palette import Commands, LineDialog
 from grantflow_tui._places import Place, Places
 from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
@@ -318,7 +318,13 @@ class Console(Acting):
             else:
                 self.tell(f"saved: {clean(name)}; the palette has it as filter {clean(name)}")
 
-        self.push_screen(NameDialog(text, ascii_only=self.look.ascii), keep)
+        self.ask_line("Save the filter", text, "its name; enter saves", keep, longest=_saved.MAX_NAME)
+
+    def ask_line(
+        self, title: str, about: str, asks: str, then: Callable[[str | None], None], *, longest: int = 200
+    ) -> None:
+        """Ask for a line of text, or None where it is not given."""
+        self.push_screen(LineDialog(title, about, asks, longest=longest, ascii_only=self.look.ascii), then)
         self.refresh_headers()
 
     def action_command_palette(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.style import Style
@@ -69,9 +70,9 @@ class FilteredScreen(ConsoleScreen):
         self._offer = 0
 
     # -- what a screen brings -------------------------------------------------------------------
+    @abstractmethod
     async def found(self, engine: Engine, query: str) -> bool:
         """Read and show what a filter finds; returns whether that is anything."""
-        raise NotImplementedError
 
     def scans(self, engine: Engine, query: str) -> tuple[str, ...]:  # noqa: ARG002 - for those that have indexes
         """Fields that no index answers."""
@@ -86,9 +87,9 @@ class FilteredScreen(ConsoleScreen):
         return ()
 
     @property
+    @abstractmethod
     def main(self) -> Any:
         """The widget that has the keyboard when the filter line has not."""
-        raise NotImplementedError
 
     # -- the line -------------------------------------------------------------------------------
     def filter_line(self) -> ComposeResult:
@@ -149,7 +150,11 @@ class FilteredScreen(ConsoleScreen):
 
     def run_filter(self, query: str) -> None:
         """Search in a worker; the search before it is given up."""
-        self._search = self.run_worker(self._try(query), group="filter", exclusive=True)
+        self.search(self._try(query))
+
+    def search(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what esc interrupts."""
+        self._search = self.run_worker(work, group="filter", exclusive=True)
 
     async def _try(self, query: str) -> None:
         """Only a filter that can be read replaces the one on screen."""

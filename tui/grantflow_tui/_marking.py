@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -53,9 +54,9 @@ class Marking(FilteredScreen):
         self.marks = Marks()
 
     @property
+    @abstractmethod
     def list(self) -> InstallationList:
         """The list."""
-        raise NotImplementedError
 
     @property
     def chosen(self) -> Installation | None:

@@ -82,6 +82,12 @@ async def backward(engine: Finder, rows: Rows, keep: int) -> Rows:
     return await _before(engine, rows.filter, rows.places[min(keep, len(rows.places) - 1)], at_end=False)
 
 
+async def from_place(engine: Finder, query: str, place: str) -> Rows:
+    """The matches from a place on; the end of them where nothing follows it."""
+    found = await _after(engine, query, place)
+    return found if found.items else await from_end(engine, query)
+
+
 async def from_end(engine: Finder, query: str) -> Rows:
     """The end of the matches."""
     return await _before(engine, query, None, at_end=True)

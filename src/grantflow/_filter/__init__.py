@@ -25,6 +25,7 @@ from grantflow._filter._fields import (
     Table,
     help_rows,
 )
+from grantflow._filter._jump import landing
 from grantflow._filter._parse import MAX_LENGTH, MAX_TERMS, MAX_VALUES, duration, parse, quoted, terms_of, with_term
 from grantflow._filter._query import AWAITING, Exact, Prefix, Query, Span, Term, Value, id_start
 from grantflow._filter._suggest import Typed, known_words, typed
@@ -63,6 +64,7 @@ __all__ = [
     "help_rows",
     "id_start",
     "known_words",
+    "landing",
     "parse",
     "quoted",
     "terms_of",

@@ -16,6 +16,7 @@ AWAITING = "awaiting"
 _NARROW = frozenset(("id", "account", "subject"))
 _CATALOGUED = frozenset(("state", "kind", "app", "incident"))
 _MAX_CURSOR = 8_000
+_LAST = (1 << 62) - 1
 _ID_START = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
 
 
@@ -108,8 +109,18 @@ class Query:
 
     def cursor(self, row: _Sortable) -> str:
         """The opaque place of a row in this order, for the page after or before it."""
-        place = [self.sort, getattr(row, SORTS[self.sort]), row.pk]
-        text = json.dumps(place, separators=(",", ":"), ensure_ascii=False)
+        return self._cursor(getattr(row, SORTS[self.sort]), row.pk)
+
+    def before(self, value: int | str) -> str:
+        """The place just before everything that has this sort value."""
+        if not self.descending:
+            return self._cursor(value, value - 1 if self.sort == "id" and isinstance(value, int) else -1)
+        if isinstance(value, str):
+            return self._cursor(f"{value}\U0010ffff", _LAST)
+        return self._cursor(value, value + 1 if self.sort == "id" else _LAST)
+
+    def _cursor(self, value: int | str, pk: int) -> str:
+        text = json.dumps([self.sort, value, pk], separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
     def place(self, cursor: str) -> tuple[int | str, int]:

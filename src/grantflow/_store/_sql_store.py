@@ -179,6 +179,10 @@ class SqlStore(ABC):
         """See Store.count."""
         return await self._read(_search.count, query, now, bound)
 
+    async def first_key(self, start: str) -> int | None:
+        """See Store.first_key."""
+        return next((int(pk) for (pk,) in await self._rows(sql.FIRST_KEY, start)), None)
+
     async def history(self, pk: int, limit: int, before: int | None) -> list[TransitionRow]:
         """See Store.history."""
         rows = await self._rows(sql.HISTORY, pk, before if before is not None else 1 << 62, limit)

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 from grantflow.cli import _out
 from grantflow.cli._out import clean, moment, say
 from grantflow.cli._run import Run, actor_from, found, user_name
+from grantflow.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SHORT = 18
 """Characters of an id in tables: its time and twelve random bits."""
+_FROM = "Begin there in the filter's order: a date, a duration, the beginning of an account or an id."
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id, or at least its first 8 characters.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -70,14 +72,20 @@ def list_(
     limit: Limit = 50,
     after: Annotated[str, typer.Option(metavar="CURSOR", help="Go on where a page ended.")] = "",
     back: Annotated[bool, typer.Option("--back", help="The page before the cursor.")] = False,
+    start: Annotated[str, typer.Option("--from", metavar="PLACE", help=_FROM)] = "",
+    exact: Annotated[bool, typer.Option("--exact", help="Count all that match, however many.")] = False,
     json: Json = False,
     plain: Plain = False,
 ) -> None:
     """List installations, in their effective state."""
+    if start and after:
+        msg = "take one of --from and --after"
+        raise BadInput(msg)
 
     async def work(engine: Engine) -> tuple[Page, Matches]:
-        page = await engine.find(filter, after=after or None, limit=limit, back=back)
-        return page, await engine.count(filter)
+        place = await engine.place(filter, start) if start else after or None
+        page = await engine.find(filter, after=place, limit=limit, back=back)
+        return page, await engine.count(filter, exact=exact)
 
     page, matches = Run.of(ctx).engine(work)
     if json:
