@@ -84,6 +84,8 @@ SHOWS: dict[str, list[list[str]]] = {
     "jobs retry": [["TEXT", *REASON]],
     "jobs run": [["TEXT"], []],
     "jobs show": [["TEXT"]],
+    "attempts": [["ID"], ["TEXT"]],
+    "cancel-attempt": [["TEXT", *REASON], ["ID", "--reason", "TEXT long enough"]],
     "apps hold": [["TEXT", *REASON]],
     "apps resume": [["TEXT", *REASON], ["app-00", "--reason", "TEXT long enough"]],
     "apps add-secret": [["TEXT"]],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grantflow import (
+        Attempt,
         Counts,
         Engine,
         Explanation,
@@ -62,7 +63,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("list", cls=_FilterHelp)(list_)
     app.command(cls=_AuditHelp)(audit)
-    for command in (show, history, explain, counts):
+    for command in (show, history, attempts, explain, counts):
         app.command()(command)
 
 
@@ -184,6 +185,26 @@ def history(
                 found.reason or "",
             )
             for found in records
+        ),
+    )
+
+
+def attempts(ctx: typer.Context, installation: Id, limit: Limit = 20, json: Json = False) -> None:
+    """Show an installation's attempts, newest first: who opened a window, how far they came, how it ended."""
+
+    async def work(engine: Engine) -> tuple[Attempt, ...]:
+        item = await found(engine, installation)
+        return await engine.attempts(item.id, limit=limit)
+
+    tried = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json(tried)
+        return
+    _out.table(
+        ("ATTEMPT", "KIND", "BY", "STEP", "OUTCOME", "OPEN UNTIL"),
+        (
+            (one.id, one.kind, one.actor, one.step, one.outcome or "open", "" if one.outcome else moment(one.expires_at))
+            for one in tried
         ),
     )
 
