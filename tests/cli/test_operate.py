@@ -95,7 +95,7 @@ def test_an_open_window_is_found_and_closed(grantflow: Command, mail: tuple[str,
     assert grantflow("force", mail[1], "--to", "refresh-expired", *REASON, "--yes").code == 0
     attempt = asyncio.run(opens())
     shown = json.loads(grantflow("attempts", mail[1], "--json").out)
-    assert [(row["id"], row["outcome"]) for row in shown][0] == (attempt, None)
+    assert (shown[0]["id"], shown[0]["outcome"]) == (attempt, None)
     assert "authorize_url" not in shown[0]
     lines = grantflow("attempts", mail[1]).out.splitlines()
     assert lines[1].split()[:1] == [attempt]

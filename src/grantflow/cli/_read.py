@@ -201,9 +201,9 @@ def attempts(ctx: typer.Context, installation: Id, limit: Limit = 20, json: Json
         _out.as_json(tried)
         return
     _out.table(
-        ("ATTEMPT", "KIND", "BY", "STEP", "OUTCOME", "OPEN UNTIL"),
+        ("ATTEMPT", "KIND", "BY", "STEP", "OUTCOME"),
         (
-            (one.id, one.kind, one.actor, one.step, one.outcome or "open", "" if one.outcome else moment(one.expires_at))
+            (one.id, one.kind, one.actor, one.step, one.outcome or f"open until {moment(one.expires_at)}")
             for one in tried
         ),
     )
