@@ -48,6 +48,7 @@ READS = [
     ["explain", "ACTIVE", "suspend"],
     ["explain", "ACTIVE", "unsuspend", "--as", "admin:maria"],
     ["counts"],
+    ["changes"],
     ["forecast"],
     ["forecast", "--by", "week", "--lifetime", "26w", "--warn", "30d", "--app", "agent-app"],
     ["scheduler", "status"],

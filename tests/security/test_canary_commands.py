@@ -35,6 +35,7 @@ CASES: dict[str, list[list[str]]] = {
         ["state:bogus", "force", "--to", "unauthorized", *REASON],
     ],
     "cancel-attempt": [["nothing", *REASON]],
+    "changes": [[], ["--limit", "1"]],
     "counts": [[]],
     "db check": [[]],
     "db init": [[]],

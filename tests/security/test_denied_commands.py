@@ -43,9 +43,9 @@ WRITES: dict[str, list[str]] = {
     "tui": ["--write"],
 }
 LOOKS = {
-    "apps list", "attempts", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents",
-    "jobs", "jobs items", "jobs list", "jobs show", "keys list", "keys new", "keys verify", "list", "machines check",
-    "machines readme", "machines show", "notices", "scheduler jobs", "scheduler status", "show",
+    "apps list", "attempts", "audit", "changes", "counts", "db check", "doctor", "explain", "forecast", "history",
+    "incidents", "jobs", "jobs items", "jobs list", "jobs show", "keys list", "keys new", "keys verify", "list",
+    "machines check", "machines readme", "machines show", "notices", "scheduler jobs", "scheduler status", "show",
 }  # fmt: skip
 BY_CODE = {"scheduler status"}
 """Says by its exit code that nobody is at work."""

@@ -42,6 +42,7 @@ SHOWS: dict[str, list[list[str]]] = {
     "forecast": [[], ["--app", "TEXT"], ["--lifetime", "TEXT"], ["--warn", "TEXT"]],
     "history": [["ID"]],
     "incidents": [["--all"]],
+    "changes": [[]],
     "keys list": [[]],
     "keys verify": [[]],
     "notices": [[], ["--dead"]],

@@ -67,6 +67,7 @@ class BrowseScreen(Marking):
     BrowseScreen.-facets #facets { display: block; width: 24; margin-right: 1; }
     BrowseScreen.-facets #preview { display: block; height: 4; border-top: solid $foreground-muted; }
     """
+    twin = ("list",)
     hint = "/ filter · enter open · space mark · a verbs · b bulk · f force · y copy id · : palette · ? help · q quit"
     everything = "all installations"
 

@@ -17,6 +17,7 @@ from textual.worker import Worker
 
 from grantflow.errors import FilterSyntaxError, GrantflowError
 from grantflow_tui._base import BAD, DIM, ConsoleScreen, said
+from grantflow_tui._command import command
 from grantflow_tui._field import Field
 from grantflow_tui._places import Place
 from grantflow_tui._text import clean
@@ -99,6 +100,10 @@ class FilteredScreen(ConsoleScreen):
             yield FilterInput(id="filter", compact=True, placeholder=self.everything, max_length=1000)
             yield Static("", id="count", markup=False)
         yield Static("", id="caret", markup=False)
+
+    def command(self) -> str:
+        """What is on screen, on the command line."""
+        return command(*self.twin, *([self.filter] if self.filter else []))
 
     @property
     def place(self) -> Place:

@@ -13,7 +13,6 @@ from textual.widgets import Static
 from grantflow.errors import BadInput
 from grantflow_tui import _window
 from grantflow_tui._blast import MAX_BULK
-from grantflow_tui._command import command
 from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._marks import Marks
 from grantflow_tui._plan_dialog import Targets
@@ -78,10 +77,6 @@ class Marking(FilteredScreen):
     def pauses(self) -> str:
         """Marks keep the rows where they are."""
         return "paused: marks" if self.marks else ""
-
-    def command(self) -> str:
-        """What is on screen, on the command line."""
-        return command("list", self.filter) if self.filter else command("list")
 
     def acted(self) -> None:
         """What was marked is done with."""

@@ -40,6 +40,7 @@ class SweepsScreen(ConsoleScreen):
         Binding("P", "pause_work", "pause or resume", show=False),
     ]
     DEFAULT_CSS = "SweepsScreen Lines { height: 1fr; }"
+    twin = ("scheduler", "status")
     hint = "t sweep now (dry run first) · P pause or resume · enter opens · 1-6 screens · ? help"
 
     def __init__(self) -> None:
