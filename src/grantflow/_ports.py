@@ -333,7 +333,7 @@ class Store(Protocol):
         """The earliest due instant, with `after` the earliest one beyond it."""
         ...
 
-    async def horizon(self, edges: Sequence[Instant]) -> list[int]:
+    async def horizon(self, edges: Sequence[Instant], live: Collection[str]) -> list[int]:
         """Rows whose deadline lies in each span between two neighbouring edges; the last edge is excluded."""
         ...
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow._filter import SORTS, parse
+from grantflow._filter import SHIPPED, SORTS, parse
 from grantflow._rows import InstallationRow
 from grantflow._store import _ddl, _search
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS
@@ -118,7 +118,7 @@ def test_a_jump_begins_where_the_order_passes_the_place(
 def test_the_horizon_counts_live_grants_between_edges(conn: Outside, rows: list[InstallationRow]) -> None:
     edges = [NOW + days * DAY for days in (0, 1, 7, 30, 60)]
     expected = [sum(live(row) and low <= ends(row) < high for row in rows) for low, high in pairwise(edges)]
-    assert _search.horizon(conn, edges) == expected
+    assert _search.horizon(conn, edges, SHIPPED.live) == expected
     assert all(expected)
 
 

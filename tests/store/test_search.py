@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from grantflow._filter import FIELDS, FLAGS, HAS, MAX_VALUES, SORTS, WORD, Query, landing, parse
+from grantflow._filter import FIELDS, FLAGS, HAS, MAX_VALUES, SHIPPED, SORTS, WORD, Query, landing, parse
 from grantflow._rows import InstallationRow, ParentRow
 from grantflow._store import _ddl, _search
 from grantflow._store._conditions import successor
@@ -313,10 +313,10 @@ def test_the_horizon_counts_live_grants_between_edges(conn: sqlite3.Connection, 
     edges = [NOW + days * DAY for days in (0, 1, 7, 30, 60)]
     spans = list(pairwise(edges))
     expected = [sum(live(row) and low <= ends(row) < high for row in rows) for low, high in spans]
-    assert _search.horizon(conn, edges) == expected
+    assert _search.horizon(conn, edges, SHIPPED.live) == expected
     assert all(expected)
     assert _search.count(conn, parse("expires:7d..30d", NOW), NOW, ROWS) == expected[2]
-    assert _search.horizon(conn, []) == _search.horizon(conn, edges[:1]) == []
+    assert _search.horizon(conn, [], SHIPPED.live) == _search.horizon(conn, edges[:1], SHIPPED.live) == []
 
 
 INDEXED = [field.name for field in (*FIELDS.values(), WORD) if field.cost == "index" and field.name != "sort"]

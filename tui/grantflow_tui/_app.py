@@ -38,7 +38,10 @@ from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grantflow import Engine
+    from grantflow_machines import LifecycleChart
 
 EngineFactory = Callable[[], "AbstractAsyncContextManager[Engine]"]
 INTERVAL = 2.0
@@ -74,11 +77,19 @@ class Console(Acting):
         actor: Actor | None,
         write: bool,
         ascii_only: bool = False,
+        charts: Mapping[str, type[LifecycleChart]] | None = None,
         interval: float = INTERVAL,
         max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(actor=actor, write=write, ascii_only=ascii_only, max_bulk=max_bulk, monotonic=monotonic)
+        super().__init__(
+            actor=actor,
+            write=write,
+            ascii_only=ascii_only,
+            charts=charts,
+            max_bulk=max_bulk,
+            monotonic=monotonic,
+        )
         self._factory, self._stack = factory, AsyncExitStack()
         self._opening: asyncio.Task[None] | None = None
         self._interval = interval

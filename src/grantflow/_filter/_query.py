@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from grantflow._filter._fields import FIELDS, FINAL_STATES, LIVE_STATES, SORTS, WAITING_STATES, WORD
+from grantflow._filter._fields import FIELDS, SHIPPED, SORTS, WORD, States
 from grantflow.errors import BadInput
 
 AWAITING = "awaiting"
@@ -71,6 +71,7 @@ class Query:
     terms: tuple[Term, ...] = ()
     sort: str = "id"
     descending: bool = False
+    states: States = SHIPPED
 
     def scans(self) -> tuple[str, ...]:
         """Fields of the terms that no index answers.
@@ -98,14 +99,14 @@ class Query:
                 asked = asked or not term.negated
             asked = asked or (term.field == "is" and Exact("any") in term.values)
             if term.field == "is" and not term.negated and term.values == (Exact("stuck"),):
-                if state not in WAITING_STATES:
+                if state not in self.states.waiting:
                     return False
                 asked = True
         if asked:
             return True
         if self.sort == "expires" or any(term.field == "expires" for term in self.terms):
-            return state in LIVE_STATES
-        return state not in FINAL_STATES
+            return state in self.states.live
+        return state not in self.states.final
 
     def cursor(self, row: _Sortable) -> str:
         """The opaque place of a row in this order, for the page after or before it."""

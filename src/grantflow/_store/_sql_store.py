@@ -212,9 +212,9 @@ class SqlStore(ABC):
         instants = [found[0][0] for found in (row, loose) if found[0][0] is not None]
         return min(instants) if instants else None
 
-    async def horizon(self, edges: Sequence[Instant]) -> list[int]:
+    async def horizon(self, edges: Sequence[Instant], live: Collection[str]) -> list[int]:
         """See Store.horizon."""
-        return await self._read(_search.horizon, edges)
+        return await self._read(_search.horizon, edges, live)
 
     async def pending_notices(self, now: Instant, limit: int) -> list[Pending]:
         """See Store.pending_notices."""

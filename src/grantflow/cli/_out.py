@@ -118,9 +118,9 @@ def state(value: str) -> str:
 
 
 def _severity(value: str) -> str:
-    from grantflow_machines import CHARTS
+    from grantflow import charts_from_env
 
-    states = (found for chart in CHARTS.values() for found in chart.states if found.value == value)
+    states = (found for chart in charts_from_env().values() for found in chart.states if found.value == value)
     return next((found.severity.value for found in states), "")
 
 
