@@ -18,6 +18,7 @@ def console(
     operator: str | None,
     claimed: bool,
     ascii: bool = False,  # noqa: A002 - the name of the option
+    theme: str | None = None,
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
 ) -> Console:
@@ -30,7 +31,15 @@ def console(
     factory = engine_factory or (lambda: Engine.open(database_url, keys=KeyRing.from_env()))
     actor = Actor.operator(operator, claimed=claimed) if operator else None
     name = database_url.rsplit("@", 1)[-1].rsplit("/", 1)[-1].split("?", 1)[0] or "database"
-    return Console(factory, name=name, actor=actor, write=write, ascii_only=ascii, max_bulk=max_bulk or MAX_BULK)
+    return Console(
+        factory,
+        name=name,
+        actor=actor,
+        write=write,
+        ascii_only=ascii,
+        theme=theme,
+        max_bulk=max_bulk or MAX_BULK,
+    )
 
 
 def run(
@@ -40,6 +49,7 @@ def run(
     operator: str | None,
     claimed: bool,
     ascii: bool = False,  # noqa: A002 - the name of the option
+    theme: str | None = None,
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
 ) -> int:
@@ -51,6 +61,7 @@ def run(
         operator: The name on every change.
         claimed: The name was only passed by argument and nobody vouched for it.
         ascii: Letters instead of glyphs and lines.
+        theme: `dark` or `light`; without it the one chosen last, at first the dark one.
         max_bulk: Bulk work that would reach more rows is refused; 10,000 unless it is given.
         engine_factory: Opens the engine instead of `database_url`, for a host with keys and a directory of its own.
     """
@@ -60,6 +71,7 @@ def run(
         operator=operator,
         claimed=claimed,
         ascii=ascii,
+        theme=theme,
         max_bulk=max_bulk,
         engine_factory=engine_factory,
     )

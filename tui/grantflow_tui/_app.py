@@ -36,6 +36,7 @@ from grantflow_tui._palette import Commands, NameDialog
 from grantflow_tui._places import Place, Places
 from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
+from grantflow_tui._themes import DARK, LIGHT, PALETTES
 
 if TYPE_CHECKING:
     from grantflow import Engine
@@ -63,6 +64,7 @@ class Console(Acting):
     CSS = """
     CommandPalette > Vertical { width: 84; max-width: 100%; }
     CommandPalette SearchIcon { display: none; }
+    ModalScreen #box, ModalScreen #help { background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -74,6 +76,7 @@ class Console(Acting):
         actor: Actor | None,
         write: bool,
         ascii_only: bool = False,
+        theme: str | None = None,
         interval: float = INTERVAL,
         max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
@@ -91,6 +94,12 @@ class Console(Acting):
         self.marked: set[str] = set()
         """Ids that are marked: what `is:marked` means."""
         self._letters = [AsciiFilter()] if ascii_only else []
+        self.ansi_theme_dark, self.ansi_theme_light = DARK.terminal(), LIGHT.terminal()
+        for palette in PALETTES.values():
+            self.register_theme(palette.theme())
+        remembered = PALETTES.get(_saved.theme(_saved.default_path()) or "", DARK)
+        self.palette = remembered if theme is None else PALETTES[theme]
+        self.theme = self.palette.theme_name
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The filters of every painted line, and with `--ascii` one more."""
@@ -288,6 +297,17 @@ class Console(Acting):
         """Stop and start the refresh of the screen; production goes on either way."""
         self.paused = not self.paused
         self.refresh_headers()
+
+    def action_turn_theme(self) -> None:
+        """The other theme, now and from the next start on."""
+        self.palette = LIGHT if self.palette is DARK else DARK
+        self.theme = self.palette.theme_name
+        try:
+            _saved.keep_theme(_saved.default_path(), self.palette.name)
+        except _saved.CannotSave as error:
+            self.tell(clean(error), bad=True)
+        else:
+            self.tell(f"{self.palette.name} theme, from the next start on, too")
 
     def copy_id(self, installation_id: str) -> None:
         """Put an id on the clipboard."""

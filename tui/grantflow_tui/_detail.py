@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from grantflow_machines import Actor
+from grantflow_machines import Actor, Severity
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
 from grantflow_tui._command import command
@@ -21,6 +21,7 @@ from grantflow_tui._look import Look
 from grantflow_tui._places import Place
 from grantflow_tui._plan_dialog import Targets
 from grantflow_tui._text import clean, lasting, stamp, until
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import (
@@ -165,7 +166,7 @@ def events(story: Story, look: Look) -> Text:
     out = _titled(f"Events from outside · as {clean(story.asked_as)}")
     for found in sorted(story.events, key=lambda found: not found.allowed):
         if found.allowed:
-            out.append("yes ", style=Style(color="#1CFD91", bold=True))
+            out.append("yes ", style=tint(Severity.OK, bold=True))
             out.append(f"{clean(found.event)} {look.arrow()} {clean(found.target)}\n")
         else:
             out.append(f"no  {clean(found.event)}", style=DIM)

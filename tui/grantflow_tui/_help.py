@@ -33,6 +33,7 @@ KEYS = (
     ("t P", "on the sweeps page: sweep now, pause or resume"),
     ("y Y", "copy the id; the command line (F8 in a dialog)"),
     ("r p", "refresh now, pause the refresh of the screen"),
+    ("T", "dark or light theme; it is remembered"),
     ("tab", "next panel or field"),
     ("? q", "this page, quit"),
 )

@@ -16,7 +16,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from grantflow_machines import Severity
 from grantflow_tui._text import cell
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import Engine
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 DAYS, WEEKS = 14, 26
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _GAP = 3
-_SOON = Style(color="#D3A81A")
-_BAR = Style(color="#1A93CF")
+_SOON = tint(Severity.WARN)
+_BAR = tint(Severity.PENDING)
 _HEAD = Style(bold=True)
 _DIM = Style(dim=True)
 _ON = Style(reverse=True)
@@ -143,14 +145,16 @@ class Horizon(Widget, can_focus=True):
         width, rows = self.size.width, max(1, self.size.height - 3)
         if y == 0:
             title = "─ Live grants that end " + ("· log " if self.logarithmic else "")
-            return Strip([Segment(title, _HEAD), Segment("─" * width, _DIM)]).crop(0, width)
+            return (
+                Strip([Segment(title, _HEAD), Segment("─" * width, _DIM)]).crop(0, width).apply_style(self.rich_style)
+            )
         if y <= rows:
             strip = self._bars_at(rows - y, rows)
         elif y == rows + 1:
             strip = self._axis()
         else:
             strip = Strip([Segment(self._sentence(), _DIM if not self.has_focus else _PLAIN)])
-        return strip.adjust_cell_length(width, _PLAIN).crop(0, width)
+        return strip.adjust_cell_length(width, _PLAIN).crop(0, width).apply_style(self.rich_style)
 
     def _bars_at(self, above: int, rows: int) -> Strip:
         bars = self.shown

@@ -194,7 +194,10 @@ class InstallationList(ScrollView, can_focus=True):
         self._settle()
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """One line of the screen, on the theme's ground."""
+        return self._shown(y).apply_style(self.rich_style)
+
+    def _shown(self, y: int) -> Strip:
         width = self.size.width
         fields = columns(width)
         if y == 0:

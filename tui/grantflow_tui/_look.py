@@ -12,6 +12,7 @@ from rich.text import Text
 
 from grantflow_machines import Severity
 from grantflow_tui._text import clean
+from grantflow_tui._themes import tint
 
 EXPIRES_SOON = timedelta(days=7)
 
@@ -22,19 +23,19 @@ class Face:
 
     glyph: str
     plain: str
-    colour: str
+    style: Style
 
 
 FACES: Mapping[Severity, Face] = {
-    Severity.IDLE: Face("○", ".", "#C9CAC9"),
-    Severity.PENDING: Face("◔", "1", "#1A93CF"),
-    Severity.OK: Face("●", "*", "#1CFD91"),
-    Severity.WARN: Face("↻", "~", "#D3A81A"),
-    Severity.BAD: Face("✖", "X", "#D2616F"),
+    Severity.IDLE: Face("○", ".", tint(Severity.IDLE)),
+    Severity.PENDING: Face("◔", "1", tint(Severity.PENDING)),
+    Severity.OK: Face("●", "*", tint(Severity.OK)),
+    Severity.WARN: Face("↻", "~", tint(Severity.WARN)),
+    Severity.BAD: Face("✖", "X", tint(Severity.BAD)),
 }
 _LATER_PENDING = ("◑", "2")
 _EXPIRING = ("▲", "!")
-_UNKNOWN = Face("✖", "X", "#D2616F")
+_UNKNOWN = FACES[Severity.BAD]
 
 
 class Look:
@@ -66,7 +67,7 @@ class Look:
 
     def style(self, state: str, *, expiring: bool = False) -> Style:
         """The colour of a state."""
-        return Style(color=FACES[Severity.WARN].colour if expiring else self.face(state).colour)
+        return FACES[Severity.WARN].style if expiring else self.face(state).style
 
     def badge(self, state: str, *, expiring: bool = False) -> Text:
         """Glyph and word of a state in its colour."""

@@ -60,7 +60,10 @@ class VerbMenu(ModalScreen[Offer | None]):
     @staticmethod
     def _line(offer: Offer) -> Text:
         text = Text(f"{offer.verb:<{_VERB}}", no_wrap=True, overflow="ellipsis")
-        text.append(clean(f"not now: {offer.why_not}" if offer.why_not else offer.words), style=DIM)
+        if offer.why_not is None:
+            text.append(clean(offer.words), style=DIM)
+        else:
+            text.append(clean(f"not now: {offer.why_not}"))  # the whole line is quiet already
         return text
 
     def on_mount(self) -> None:

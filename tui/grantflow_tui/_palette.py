@@ -41,6 +41,7 @@ class Commands(Provider):
             ("back", "the view before, [", partial(app.action_history, -1)),
             ("forward", "the view after, ]", partial(app.action_history, 1)),
             ("save filter", "keep the filter on screen under a name", app.action_save_filter),
+            ("theme", "the dark or the light one, T", app.action_turn_theme),
             ("pause refresh", "stop and start the refresh of the screen", app.action_pause),
             ("help", "keys, filter, states", app.action_help),
             ("quit", "leave", app.action_quit),
