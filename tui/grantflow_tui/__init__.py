@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from grantflow_tui._app import Console, EngineFactory
+    from grantflow_tui._travel import Advance
 
 __all__ = ["console", "run"]
 
@@ -21,6 +22,7 @@ def console(
     theme: str | None = None,
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
+    advance: Advance | None = None,
 ) -> Console:
     """The app itself, not yet running; `run` is what starts it."""
     from grantflow import Engine, KeyRing
@@ -39,6 +41,7 @@ def console(
         ascii_only=ascii,
         theme=theme,
         max_bulk=max_bulk or MAX_BULK,
+        advance=advance,
     )
 
 
@@ -52,6 +55,7 @@ def run(
     theme: str | None = None,
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
+    advance: Advance | None = None,
 ) -> int:
     """Run the console until it is left; returns the exit code.
 
@@ -64,6 +68,8 @@ def run(
         theme: `dark` or `light`; without it the one chosen last, at first the dark one.
         max_bulk: Bulk work that would reach more rows is refused; 10,000 unless it is given.
         engine_factory: Opens the engine instead of `database_url`, for a host with keys and a directory of its own.
+        advance: Moves the engine's clock on, where that is virtual: an async generator that tells after each step
+            what became of it. Every screen says that time is virtual then, and has keys for a day, a week, a year.
     """
     app = console(
         database_url,
@@ -74,6 +80,7 @@ def run(
         theme=theme,
         max_bulk=max_bulk,
         engine_factory=engine_factory,
+        advance=advance,
     )
 
     async def session() -> None:

@@ -19,7 +19,6 @@ from textual.filter import LineFilter
 from grantflow.errors import GrantflowError
 from grantflow_machines import Actor
 from grantflow_tui import _saved
-from grantflow_tui._acting import Acting
 from grantflow_tui._apps import AppsScreen
 from grantflow_tui._ascii import AsciiFilter
 from grantflow_tui._audit import AuditScreen
@@ -37,6 +36,8 @@ from grantflow_tui._places import Place, Places
 from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
 from grantflow_tui._themes import DARK, LIGHT, PALETTES
+from grantflow_tui._travel import KEYS as TIME_KEYS
+from grantflow_tui._travel import Advance, Travelling
 
 if TYPE_CHECKING:
     from grantflow import Engine
@@ -46,7 +47,7 @@ INTERVAL = 2.0
 STALE_AFTER = 3 * INTERVAL
 
 
-class Console(Acting):
+class Console(Travelling):
     """The operator console."""
 
     TITLE = "grantflow"
@@ -80,8 +81,16 @@ class Console(Acting):
         interval: float = INTERVAL,
         max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
+        advance: Advance | None = None,
     ) -> None:
-        super().__init__(actor=actor, write=write, ascii_only=ascii_only, max_bulk=max_bulk, monotonic=monotonic)
+        super().__init__(
+            actor=actor,
+            write=write,
+            ascii_only=ascii_only,
+            max_bulk=max_bulk,
+            monotonic=monotonic,
+            advance=advance,
+        )
         self._factory, self._stack = factory, AsyncExitStack()
         self._opening: asyncio.Task[None] | None = None
         self._interval = interval
@@ -141,13 +150,6 @@ class Console(Acting):
         self._exit_renderables.append(Segments(self.console.render(told, self.console.options)))
         self._close_messages_no_wait()
 
-    def now(self) -> datetime:
-        """The engine's time; there is none before it is open."""
-        if self.engine is None:
-            msg = "the database is not open yet"
-            raise RuntimeError(msg)
-        return self.engine.now()
-
     # -- the pulse ------------------------------------------------------------------------------
     @property
     def held(self) -> bool:
@@ -186,7 +188,9 @@ class Console(Acting):
         """The line on top of every screen."""
         who = "-" if self.actor is None else clean(self.actor.id)
         claimed = " (claimed)" if self.actor is not None and self.actor.claimed else ""
-        as_of = "opening" if self._loaded_at is None else f"{self._loaded_at[0]:%H:%M:%S}Z"
+        as_of = "as of opening" if self._loaded_at is None else f"as of {self._loaded_at[0]:%H:%M:%S}Z"
+        if self.advance is not None and self._loaded_at is not None:
+            as_of = f"VIRTUAL {self._loaded_at[0]:%Y-%m-%d %H:%M}Z"
         turn = "~" if self.look.ascii else "↻"
         if self.ground.lost:
             pulse = f"DATABASE LOST, data {self.age:.0f}s old"
@@ -197,7 +201,7 @@ class Console(Acting):
         else:
             pulse = f"{turn}{self._interval:g}s"
         name = self.database if len(self.database) <= 24 else self.database[:23] + self.look.dots
-        told = f" grantflow  {name}  {self.mode_words()}  op={who}{claimed}  as of {as_of}  {pulse}"
+        told = f" grantflow  {name}  {self.mode_words()}  op={who}{claimed}  {as_of}  {pulse}"
         return Text(told, no_wrap=True)
 
     # -- going places ---------------------------------------------------------------------------
@@ -290,7 +294,7 @@ class Console(Acting):
 
     def action_help(self) -> None:
         """Keys, filter, states."""
-        self.push_screen(HelpScreen(self.look))
+        self.push_screen(HelpScreen(self.look, () if self.advance is None else (TIME_KEYS,)))
         self.refresh_headers()
 
     def action_pause(self) -> None:

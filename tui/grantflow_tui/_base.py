@@ -63,8 +63,8 @@ class ConsoleScreen(Screen[None]):
     ]
     DEFAULT_CSS = """
     ConsoleScreen { layout: vertical; background: $background; }
-    ConsoleScreen #header { height: 1; text-style: reverse; }
-    ConsoleScreen #status { height: 1; }
+    ConsoleScreen #header { height: 1; color: $background; background: $foreground; }
+    ConsoleScreen #status, ConsoleScreen #time { height: 1; }
     """
     hint = ""
 
@@ -85,6 +85,8 @@ class ConsoleScreen(Screen[None]):
         """Header, body, status."""
         yield Static(self.console_app.header(), id="header", markup=False)
         yield from self.body()
+        if self.console_app.advance is not None:
+            yield Static(self.console_app.time_line(), id="time", markup=False)
         yield Static(self.hint, id="status", markup=False)
 
     def body(self) -> ComposeResult:
@@ -188,6 +190,8 @@ class ConsoleScreen(Screen[None]):
         """Draw the header anew."""
         for place in self.query("#header").results(Static):
             place.update(self.console_app.header())
+        for place in self.query("#time").results(Static):
+            place.update(self.console_app.time_line())
 
     def tell(self, message: str, *, bad: bool = False) -> None:
         """Say something in the status line."""

@@ -142,19 +142,20 @@ class Horizon(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Title, bars, axis, and a sentence about the bar under the cursor."""
+        return self._line(y).apply_style(self.rich_style)
+
+    def _line(self, y: int) -> Strip:
         width, rows = self.size.width, max(1, self.size.height - 3)
         if y == 0:
             title = "─ Live grants that end " + ("· log " if self.logarithmic else "")
-            return (
-                Strip([Segment(title, _HEAD), Segment("─" * width, _DIM)]).crop(0, width).apply_style(self.rich_style)
-            )
+            return Strip([Segment(title, _HEAD), Segment("─" * width, _DIM)]).crop(0, width)
         if y <= rows:
             strip = self._bars_at(rows - y, rows)
         elif y == rows + 1:
             strip = self._axis()
         else:
             strip = Strip([Segment(self._sentence(), _DIM if not self.has_focus else _PLAIN)])
-        return strip.adjust_cell_length(width, _PLAIN).crop(0, width).apply_style(self.rich_style)
+        return strip.adjust_cell_length(width, _PLAIN).crop(0, width)
 
     def _bars_at(self, above: int, rows: int) -> Strip:
         bars = self.shown

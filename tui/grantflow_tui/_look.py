@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
 
-from grantflow_machines import Severity
+from grantflow_machines import Grant, Severity
 from grantflow_tui._text import clean
 from grantflow_tui._themes import tint
+
+if TYPE_CHECKING:
+    from grantflow import Installation
 
 EXPIRES_SOON = timedelta(days=7)
 
@@ -78,6 +81,19 @@ class Look:
         """Whether a live grant ends within seven days."""
         info = self.states.get(state)
         return info is not None and info.functional and expires_at is not None and expires_at - now < EXPIRES_SOON
+
+    def over(self, state: str) -> bool:
+        """Whether the grant is dead."""
+        info = self.states.get(state)
+        return info is not None and info.grant is Grant.DEAD
+
+    def ends(self, here: Installation) -> datetime | None:
+        """When a live grant ends, or a dead one ended; one that somebody ended early has no deadline any more."""
+        if not self.over(here.state):
+            return here.expires_at
+        if here.overdue or (here.expires_at is not None and here.expires_at <= here.entered_at):
+            return here.expires_at
+        return None if self.states[here.state].waits_for_attempt else here.entered_at
 
     def arrow(self, *, back: bool = False) -> str:
         """An arrow head with its shaft."""

@@ -18,6 +18,7 @@ from grantflow_tui._base import DIM, TITLE
 from grantflow_tui._field import Field
 from grantflow_tui._saved import MAX_NAME
 from grantflow_tui._text import clean, term
+from grantflow_tui._travel import SPANS
 
 if TYPE_CHECKING:
     from grantflow_tui._app import Console
@@ -46,6 +47,10 @@ class Commands(Provider):
             ("help", "keys, filter, states", app.action_help),
             ("quit", "leave", app.action_quit),
         ]
+        if app.advance is not None:
+            found += [
+                (f"{name} on", "virtual time", partial(app.action_travel, n)) for n, (_, name, _) in enumerate(SPANS)
+            ]
         for name, text in app.saved_filters().items():
             found.append((f"filter {clean(name)}", clean(text), partial(app.open_filter, text)))
         for state, info in app.look.states.items():

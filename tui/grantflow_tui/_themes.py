@@ -57,12 +57,10 @@ class Palette:
             variables={
                 "text-muted": self.quiet,
                 "text-disabled": self.quiet,
-                "block-cursor-foreground": self.foreground,
-                "block-cursor-background": self.surface,
-                "block-cursor-text-style": "reverse",
-                "block-cursor-blurred-foreground": self.foreground,
-                "block-cursor-blurred-background": self.surface,
-                "block-cursor-blurred-text-style": "reverse",
+                "block-cursor-foreground": self.background,
+                "block-cursor-background": self.foreground,
+                "block-cursor-blurred-foreground": self.background,
+                "block-cursor-blurred-background": self.foreground,
             },
         )
 
