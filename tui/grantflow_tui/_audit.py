@@ -10,10 +10,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from grantflow_machines import Severity
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._lines import Line, Lines
 from grantflow_tui._text import cell, clean, stamp
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 PAGE = 200
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_STYLES = {"refused": BAD, "previewed": DIM, "applied": Style(color="#1CFD91")}
+_STYLES = {"refused": BAD, "previewed": DIM, "applied": tint(Severity.OK)}
 _WIDE = 100
 
 

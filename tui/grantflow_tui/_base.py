@@ -15,16 +15,18 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from grantflow.errors import DatabaseError, GrantflowError
+from grantflow_machines import Severity
 from grantflow_tui._command import command
 from grantflow_tui._places import Place
 from grantflow_tui._text import clean
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import Engine
     from grantflow_tui._app import Console
     from grantflow_tui._confirm import ConfirmDialog
 
-BAD = Style(color="#D2616F", bold=True)
+BAD = tint(Severity.BAD, bold=True)
 TITLE = Style(bold=True, underline=True)
 DIM = Style(dim=True)
 
@@ -54,15 +56,16 @@ class ConsoleScreen(Screen[None]):
         Binding("colon,ctrl+p", "app.command_palette", "palette", show=False),
         Binding("r", "reload", "refresh", show=False),
         Binding("p", "app.pause", "pause", show=False),
+        Binding("T", "app.turn_theme", "theme", show=False),
         Binding("W", "app.ask_to_write", "write mode", show=False),
         Binding("Y", "app.copy_command", "copy the command line", show=False),
         Binding("question_mark,f1", "app.help", "help", show=False),
         Binding("q,ctrl+c", "app.quit", "quit", show=False),
     ]
     DEFAULT_CSS = """
-    ConsoleScreen { layout: vertical; background: ansi_default; }
-    ConsoleScreen #header { height: 1; text-style: reverse; }
-    ConsoleScreen #status { height: 1; }
+    ConsoleScreen { layout: vertical; background: $background; }
+    ConsoleScreen #header { height: 1; color: $background; background: $foreground; }
+    ConsoleScreen #status, ConsoleScreen #time { height: 1; }
     """
     hint = ""
     twin: tuple[str, ...] = ()
@@ -85,6 +88,8 @@ class ConsoleScreen(Screen[None]):
         """Header, body, status."""
         yield Static(self.console_app.header(), id="header", markup=False)
         yield from self.body()
+        if self.console_app.advance is not None:
+            yield Static(self.console_app.time_line(), id="time", markup=False)
         yield Static(self.hint, id="status", markup=False)
 
     def body(self) -> ComposeResult:
@@ -188,6 +193,8 @@ class ConsoleScreen(Screen[None]):
         """Draw the header anew."""
         for place in self.query("#header").results(Static):
             place.update(self.console_app.header())
+        for place in self.query("#time").results(Static):
+            place.update(self.console_app.time_line())
 
     def tell(self, message: str, *, bad: bool = False) -> None:
         """Say something in the status line."""

@@ -11,16 +11,17 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
-from textual.widgets import Static
 
-from grantflow_machines import Actor
+from grantflow_machines import Actor, Severity
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
 from grantflow_tui._command import command
+from grantflow_tui._hanging import Hanging
 from grantflow_tui._look import Look
 from grantflow_tui._places import Place
 from grantflow_tui._plan_dialog import Targets
 from grantflow_tui._text import clean, lasting, stamp, until
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import (
@@ -95,7 +96,7 @@ def facts(story: Story, look: Look, now: datetime) -> Text:
     _row(out, "version", f"{here.version}  generation {here.generation}{'  FORCED' if here.forced else ''}")
     out.append("\nClocks\n", style=TITLE)
     for name, moment in (
-        ("expires", here.expires_at),
+        ("ended" if look.over(here.state) else "expires", look.ends(here)),
         ("due", here.due_at),
         ("warning", here.next_notice_at),
         ("entered", here.entered_at),
@@ -165,7 +166,7 @@ def events(story: Story, look: Look) -> Text:
     out = _titled(f"Events from outside · as {clean(story.asked_as)}")
     for found in sorted(story.events, key=lambda found: not found.allowed):
         if found.allowed:
-            out.append("yes ", style=Style(color="#1CFD91", bold=True))
+            out.append("yes ", style=tint(Severity.OK, bold=True))
             out.append(f"{clean(found.event)} {look.arrow()} {clean(found.target)}\n")
         else:
             out.append(f"no  {clean(found.event)}", style=DIM)
@@ -256,13 +257,13 @@ class DetailScreen(ConsoleScreen):
     def body(self) -> ComposeResult:
         """The chart across, then two sides."""
         with VerticalScroll(id="scroll", can_focus=False):
-            yield Static("opening …", id="lifecycle", markup=False)
+            yield Hanging("opening …", id="lifecycle", indent=6)
             with Container(id="sides"):
                 with Vertical(id="left"):
-                    yield Static("", id="facts", markup=False)
+                    yield Hanging("", id="facts", indent=_LABEL + 1)
                 with Vertical(id="right"):
-                    yield Static("", id="timeline", markup=False)
-                    yield Static("", id="events", markup=False)
+                    yield Hanging("", id="timeline", indent=4)
+                    yield Hanging("", id="events", indent=6)
 
     @property
     def place(self) -> Place:
@@ -277,10 +278,10 @@ class DetailScreen(ConsoleScreen):
         story = await read(engine, app.look, self.installation_id, app.actor)
         self.story = story
         now = app.now()
-        self.query_one("#lifecycle", Static).update(lifecycle(story, app.look))
-        self.query_one("#facts", Static).update(facts(story, app.look, now))
-        self.query_one("#timeline", Static).update(timeline(story, app.look))
-        self.query_one("#events", Static).update(events(story, app.look))
+        self.query_one("#lifecycle", Hanging).draw(lifecycle(story, app.look))
+        self.query_one("#facts", Hanging).draw(facts(story, app.look, now))
+        self.query_one("#timeline", Hanging).draw(timeline(story, app.look))
+        self.query_one("#events", Hanging).draw(events(story, app.look))
 
     def action_scroll_by(self, lines: int) -> None:
         """Scroll without animation."""

@@ -20,6 +20,7 @@ from textual.widgets import Button, Input, Static
 from grantflow.errors import DatabaseError, GrantflowError
 from grantflow_tui._base import BAD, DIM, TITLE, said
 from grantflow_tui._field import Field
+from grantflow_tui._hanging import Hanging
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from grantflow_tui._look import Look
 
 MIN_REASON = 8
+_PLAN_INDENT = 11
 GUARD_SECONDS = 0.3
 """Keys typed ahead of the dialog do not reach Apply."""
 WATCH_SECONDS = 1.0
@@ -147,7 +149,7 @@ class ActionDialog(ModalScreen[str | None]):
             yield Static(Text(self.title_line(), style=TITLE), markup=False)
             yield from self.top()
             with VerticalScroll(id="planned", can_focus=False):
-                yield Static("", id="plan", markup=False)
+                yield Hanging("", id="plan", indent=_PLAN_INDENT)
             makes = "; enter makes the plan" if self.needs_plan else ""
             yield Static(f"Reason, at least {MIN_REASON} characters{makes}", markup=False)
             yield Field(self.acting.writing.reason, id="reason", compact=True, max_length=500)
@@ -309,7 +311,7 @@ class ActionDialog(ModalScreen[str | None]):
         if why is not None:
             apply.append(f"  off: {why}")
         self.query_one("#apply", Static).update(apply)
-        self.query_one("#plan", Static).update(self.planned())
+        self.query_one("#plan", Hanging).draw(self.planned())
         typing = self.query_one("#typing", Static)
         typing.update(Text(f"Type to confirm: {wanted}"))
         for place in (typing, self.query_one("#typed", Input)):

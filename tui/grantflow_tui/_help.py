@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -34,6 +35,7 @@ KEYS = (
     ("t P", "on the sweeps page: sweep now, pause or resume"),
     ("y Y", "copy the id; the command line (F8 in a dialog)"),
     ("r p", "refresh now, pause the refresh of the screen"),
+    ("T", "dark or light theme; it is remembered"),
     ("tab", "next panel or field"),
     ("? q", "this page, quit"),
 )
@@ -61,9 +63,9 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen Static { height: auto; }
     """
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, more_keys: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__()
-        self._look = look
+        self._look, self._keys = look, (*KEYS, *more_keys)
         self.set_class(look.ascii, "-ascii")
 
     def compose(self) -> ComposeResult:
@@ -75,7 +77,7 @@ class HelpScreen(ModalScreen[None]):
         """The page as text."""
         out = Text()
         out.append("Keys\n", style=TITLE)
-        for left, right in KEYS:
+        for left, right in self._keys:
             out.append(f"  {left:<15}")
             out.append(f"{right}\n", style=DIM)
         for title, table in (("Filter of installations", "installations"), ("Filter of the audit", "audit")):

@@ -16,7 +16,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from grantflow_machines import Severity
 from grantflow_tui._text import cell
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import Engine
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 DAYS, WEEKS = 14, 26
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _GAP = 3
-_SOON = Style(color="#D3A81A")
-_BAR = Style(color="#1A93CF")
+_SOON = tint(Severity.WARN)
+_BAR = tint(Severity.PENDING)
 _HEAD = Style(bold=True)
 _DIM = Style(dim=True)
 _ON = Style(reverse=True)
@@ -140,6 +142,9 @@ class Horizon(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Title, bars, axis, and a sentence about the bar under the cursor."""
+        return self._line(y).apply_style(self.rich_style)
+
+    def _line(self, y: int) -> Strip:
         width, rows = self.size.width, max(1, self.size.height - 3)
         if y == 0:
             title = "─ Live grants that end " + ("· log " if self.logarithmic else "")

@@ -163,7 +163,10 @@ class Lines(ScrollView, can_focus=True):
         self.action_move(0)
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """One line of the screen, on the theme's ground."""
+        return self._line(y).apply_style(self.rich_style)
+
+    def _line(self, y: int) -> Strip:
         at, width = self._top + y, self.size.width
         if at >= len(self.lines):
             return Strip.blank(width, _PLAIN)

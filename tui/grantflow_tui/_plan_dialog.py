@@ -186,7 +186,11 @@ def told(plan: BulkPlan, look: Look, *, many: bool) -> Text:
         out.append(f"that are {plan.stop_share:.0%} or more\n")
         out.append(f"Sample of {min(_SAMPLE, len(plan.sample))}\n")
     for move in plan.sample[:_SAMPLE]:
-        out.append(f"  {short_id(move.installation, 18)} v{move.version} {move.source}")
-        out.append(f" {look.arrow()} {move.target}\n" if move.source != move.target else "\n")
+        out.append(f"  {short_id(move.installation, 18)} v{move.version}  ")
+        out.append_text(look.badge(move.source))
+        if move.source != move.target:
+            out.append(f" {look.arrow()} ")
+            out.append_text(look.badge(move.target))
+        out.append("\n")
     out.rstrip()
     return out

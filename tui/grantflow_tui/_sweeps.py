@@ -9,11 +9,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from grantflow_machines import Severity
 from grantflow_tui import _works
 from grantflow_tui._base import BAD, DIM, ConsoleScreen
 from grantflow_tui._confirm import ConfirmDialog
 from grantflow_tui._lines import Line, Lines, rule
 from grantflow_tui._text import bar, clean, lasting, spark, stamp, term
+from grantflow_tui._themes import tint
 from grantflow_tui._works import Works
 
 if TYPE_CHECKING:
@@ -136,7 +138,7 @@ class SweepsScreen(ConsoleScreen):
         return ConfirmDialog(title, plan, deed, app.monotonic, ascii_only=app.look.ascii)
 
 
-_BAR = Style(color="#1A93CF")
+_BAR = tint(Severity.PENDING)
 
 
 def _soon(soon: Matches) -> Line:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from grantflow_machines import Origin
+from grantflow_machines import Origin, Severity
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._chart import arrows, forceable
 from grantflow_tui._text import clean
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ class Way:
         shown.append_text(text)
         shown.append(f" {look.arrow()} ")
         shown.append_text(look.badge(self.target))
-        style = DIM if not self.open else BAD if self.event == FORCE else "#1CFD91"
+        style = "" if not self.open else BAD if self.event == FORCE else tint(Severity.OK)
         shown.append(f"  {self.says}", style=style)
         shown.no_wrap, shown.overflow = True, "ellipsis"
         return shown

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from grantflow import Actor, App, AppKind, Engine, KeyRing, SystemClock, Version
+from grantflow import Actor, App, AppKind, Engine, KeyRing, Version
+from grantflow.demo._travel import MovedClock
 from grantflow.errors import ConfigurationError
 from grantflow.testing import People
 
@@ -24,25 +25,6 @@ _APPS = (
 )
 _MISSING = "the pages are not installed"
 _HINT = "pip install 'grantflow[hosting]'"
-
-
-class MovedClock:
-    """The machine's clock, and how far it was moved on."""
-
-    def __init__(self) -> None:
-        self._real, self._moved = SystemClock(), timedelta(0)
-
-    def now(self) -> datetime:
-        """Wall time, aware, UTC."""
-        return self._real.now() + self._moved
-
-    def monotonic(self) -> float:
-        """Seconds that never step back."""
-        return self._real.monotonic() + self._moved.total_seconds()
-
-    def advance(self, length: timedelta) -> None:
-        """Let time pass."""
-        self._moved += length
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,137 @@
+"""Draws the console for the guides, from the running demo: `python -m tests.tui.pictures` (make pictures)."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest.mock import patch
+
+from rich.console import Console as Paper
+
+from grantflow.demo._run import play
+from grantflow.demo._travel import TimeMachine
+from grantflow.testing import ManualClock
+from grantflow_tui import console
+from grantflow_tui._app import INTERVAL
+from tests.architecture.source_tree import ROOT
+from tests.tui.hand import Hand
+
+PICTURES = ROOT / "docs/pictures"
+NOW = datetime(2027, 3, 4, 9, 30, tzinfo=UTC)
+SIZE = (120, 32)
+_FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""Where the drawing would fetch its font from; any fixed-width one will do."""
+
+
+@contextmanager
+def without_chance() -> Iterator[None]:
+    """Ids, the machine's name and the process are the same in every drawing."""
+    dice = random.Random(7)
+    with ExitStack() as stack:
+        stack.enter_context(patch("secrets.randbits", dice.getrandbits))
+        stack.enter_context(patch("socket.gethostname", lambda: "node-a"))
+        stack.enter_context(patch("os.getpid", lambda: 4711))
+        yield
+
+
+async def fleet(hand: Hand) -> None:
+    await hand.press("1", "f3")
+
+
+async def installations(hand: Hand) -> None:
+    await hand.press("2")
+    await hand.filter("state:active,refresh-expired app:call-notes sort:expires")
+
+
+async def detail(hand: Hand) -> None:
+    await hand.filter("is:forced")
+    await hand.press("enter")
+
+
+async def force(hand: Hand) -> None:
+    await hand.press("escape")
+    await hand.filter("state:active account:acme app:call-notes")
+    await hand.press("f")
+    await hand.fill("case 4711: shared by mistake")
+
+
+async def bulk(hand: Hand) -> None:
+    await hand.press("escape")
+    await hand.filter("state:active account:globex")
+    await hand.press("b")
+    await hand.choose("suspend")
+    await hand.fill("case 4712: the account is in dispute")
+
+
+async def jobs(hand: Hand) -> None:
+    await hand.press(*(hand.dialog().to_type() or ""), "f9", "5")
+
+
+async def audit(hand: Hand) -> None:
+    await hand.press("6")
+
+
+async def sweeps(hand: Hand) -> None:
+    await hand.press("4")
+
+
+async def apps(hand: Hand) -> None:
+    await hand.press("3")
+
+
+async def light(hand: Hand) -> None:
+    await hand.press("2", "T")
+
+
+DRAWN: tuple[Callable[[Hand], Awaitable[None]], ...] = (
+    fleet,
+    installations,
+    detail,
+    force,
+    bulk,
+    jobs,
+    audit,
+    sweeps,
+    apps,
+    light,
+)
+
+
+async def draw(folder: Path) -> None:
+    """Play the demo, open its console, and draw one screen after the other."""
+    with without_chance(), tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "demo.db"
+        people = await play(Paper(file=io.StringIO()), path, 300, 7, NOW)
+        machine = TimeMachine(path, people, ManualClock(NOW))
+        app = console(
+            f"sqlite:///{path}",
+            write=True,
+            operator="maria",
+            claimed=False,
+            theme="dark",
+            engine_factory=machine.opened,
+            advance=machine.advance,
+        )
+        app._interval = 3_600.0
+        start = app.now_monotonic()
+        app._monotonic = lambda: start
+        async with app.run_test(size=SIZE) as pilot:
+            app._interval = INTERVAL
+            hand = Hand(app, pilot, None)  # type: ignore[arg-type]
+            for scene in DRAWN:
+                await scene(hand)
+                shown = _FONT_FACE.sub("", app.export_screenshot(title="grantflow", simplify=True))
+                (folder / f"console-{scene.__name__}.svg").write_text(shown, encoding="utf-8")
+        await app.close_engine()
+
+
+if __name__ == "__main__":
+    asyncio.run(draw(Path(sys.argv[1]) if sys.argv[1:] else PICTURES))
