@@ -18,7 +18,7 @@ from textual.filter import LineFilter
 
 from grantflow.errors import GrantflowError
 from grantflow_machines import Actor
-from grantflow_tui import _saved
+from grantflow_tui import _keys, _saved
 from grantflow_tui._apps import AppsScreen
 from grantflow_tui._ascii import AsciiFilter
 from grantflow_tui._audit import AuditScreen
@@ -111,6 +111,13 @@ class Console(Travelling):
         self.ansi_theme_dark, self.ansi_theme_light = DARK.terminal(), LIGHT.terminal()
         for palette in PALETTES.values():
             self.register_theme(palette.theme())
+        self.keymap: _keys.Keymap = {}
+        self._wrong_keys = ""
+        try:
+            self.keymap = _keys.keymap(_saved.keys(_saved.default_path()))
+        except _keys.WrongKeys as error:
+            self._wrong_keys = f"console.json, {error}: the keys are as shipped"
+        self.set_keymap(self.keymap)
         remembered = PALETTES.get(_saved.theme(_saved.default_path()) or "", DARK)
         self.palette = remembered if theme is None else PALETTES[theme]
         self.theme = self.palette.theme_name
@@ -138,6 +145,8 @@ class Console(Travelling):
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen):
                 screen.action_reload()
+        if self._wrong_keys:
+            self.tell(clean(self._wrong_keys), bad=True)
 
     async def close_engine(self) -> None:
         """Close what was opened, also when it was still opening."""
@@ -299,7 +308,9 @@ class Console(Travelling):
 
     def action_help(self) -> None:
         """Keys, filter, states."""
-        self.push_screen(HelpScreen(self.look, () if self.advance is None else (TIME_KEYS,)))
+        own = self.screen.own_keys if isinstance(self.screen, ConsoleScreen) else ()
+        more = () if self.advance is None else (TIME_KEYS,)
+        self.push_screen(HelpScreen(self.look, self.keymap, own, more))
         self.refresh_headers()
 
     def action_pause(self) -> None:

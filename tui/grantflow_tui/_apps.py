@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 
 from grantflow_machines import Severity
 from grantflow_tui._base import BAD, DIM, ConsoleScreen
+from grantflow_tui._keys import TAIL
 from grantflow_tui._lines import Line, Lines
 from grantflow_tui._text import bar, cell, term
 from grantflow_tui._themes import tint
@@ -25,16 +26,11 @@ _WIDE = 100
 
 
 class AppsScreen(ConsoleScreen):
-    """Apps; enter shows the installations of one.
-
-    | key | does |
-    |---|---|
-    | enter | its installations as a filter |
-    """
+    """Apps; enter shows the installations of one."""
 
     DEFAULT_CSS = "AppsScreen Lines { height: 1fr; }"
     twin = ("apps", "list")
-    hint = "enter installations of the app · 1-6 screens · : palette · ? help · q quit"
+    hints = "{open} installations of the app · " + TAIL
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from textual.widgets import Static
 from grantflow_machines import Severity
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._filtered import FilteredScreen
+from grantflow_tui._keys import TAIL
 from grantflow_tui._lines import Line, Lines
 from grantflow_tui._text import cell, clean, stamp
 from grantflow_tui._themes import tint
@@ -29,13 +30,7 @@ _WIDE = 100
 
 
 class AuditScreen(FilteredScreen):
-    """Operators' actions; the list never holds more than one page.
-
-    | key | does |
-    |---|---|
-    | enter | the installation it was about |
-    | j k beyond an end | older, newer |
-    """
+    """Operators' actions; the list never holds more than one page."""
 
     DEFAULT_CSS = """
     AuditScreen #heading { height: 1; }
@@ -43,7 +38,7 @@ class AuditScreen(FilteredScreen):
     AuditScreen #about { height: 4; border-top: solid $foreground-muted; }
     """
     twin = ("audit",)
-    hint = "/ filter · enter its installation · 1-6 screens · : palette · ? help · q quit"
+    hints = "{filter} filter · {open} its installation · " + TAIL
     everything = "all actions · actor: verb: outcome: target: at: reason:"
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
 from grantflow_tui._command import command
 from grantflow_tui._hanging import Hanging
+from grantflow_tui._keys import ROWS, on
 from grantflow_tui._look import Look
 from grantflow_tui._places import Place
 from grantflow_tui._plan_dialog import Targets
@@ -215,28 +216,22 @@ def _join(first: Text, second: Text) -> Text:
 
 
 class DetailScreen(ConsoleScreen):
-    """One installation.
-
-    | key | does |
-    |---|---|
-    | j k, ctrl+d ctrl+u, g G | scroll |
-    | a | verbs for it |
-    | f | force dialog |
-    | y | copy the id |
-    | esc | back |
-    """
+    """One installation."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,left", "back", "back", show=False),
-        Binding("f", "force", "force", show=False),
-        Binding("a", "verbs", "verbs", show=False),
-        Binding("y", "copy", "copy id", show=False),
-        Binding("j,down", "scroll_by(1)", show=False),
-        Binding("k,up", "scroll_by(-1)", show=False),
-        Binding("ctrl+d,pagedown", "scroll_by(10)", show=False),
-        Binding("ctrl+u,pageup", "scroll_by(-10)", show=False),
-        Binding("g,home", "scroll_by(-100000)", show=False),
-        Binding("G,end", "scroll_by(100000)", show=False),
+        on("leave", "back"),
+        Binding("left", "back", show=False),
+        on("force", "force"),
+        on("verbs", "verbs"),
+        on("copy", "copy"),
+        on("down", "scroll_by(1)"),
+        on("up", "scroll_by(-1)"),
+        on("half_down", "scroll_by(10)"),
+        on("page_down", "scroll_by(10)"),
+        on("half_up", "scroll_by(-10)"),
+        on("page_up", "scroll_by(-10)"),
+        on("first", "scroll_by(-100000)"),
+        on("last", "scroll_by(100000)"),
     ]
     DEFAULT_CSS = """
     DetailScreen #scroll { height: 1fr; scrollbar-size-vertical: 1; background: transparent; }
@@ -247,7 +242,11 @@ class DetailScreen(ConsoleScreen):
     DetailScreen.-wide #right { margin-left: 2; }
     DetailScreen #scroll Static { margin-bottom: 1; }
     """
-    hint = "esc back · a verbs · f force · y copy id · r refresh · j k scroll · ? help"
+    hints = (
+        "{leave} back · {verbs} verbs · {force} force · {copy} copy id · "
+        "{refresh} refresh · {down} {up} scroll · {help} help"
+    )
+    own_keys = (ROWS,)
 
     def __init__(self, installation_id: str) -> None:
         super().__init__()

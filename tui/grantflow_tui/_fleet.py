@@ -15,6 +15,7 @@ from grantflow_machines import Grant
 from grantflow_tui import _horizon, _works
 from grantflow_tui._base import BAD, DIM, ConsoleScreen
 from grantflow_tui._horizon import Horizon
+from grantflow_tui._keys import HORIZON, TAIL
 from grantflow_tui._lines import Line, Lines, rule
 from grantflow_tui._text import bar, clean, term
 
@@ -89,7 +90,8 @@ class FleetScreen(ConsoleScreen):
     FleetScreen.-wide #works { height: 3fr; display: block; }
     """
     twin = ("changes",)
-    hint = "enter opens as filter · tab panel · 1-6 screens · : palette · ? help · q quit"
+    hints = "{open} opens as filter · tab panel · " + TAIL
+    own_keys = (HORIZON,)
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 
 class ForceDialog(ActionDialog):
-    """Moves one installation into another state.
-
-    | key | does |
-    |---|---|
-    | up, down | choose the target |
-    """
+    """Moves one installation into another state."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "choose(-1)", show=False),

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from grantflow_machines import Severity
+from grantflow_tui._keys import on
 from grantflow_tui._text import cell
 from grantflow_tui._themes import tint
 
@@ -63,22 +64,15 @@ def _bars(spans: Sequence[Span], name: str, length: int) -> list[Bar]:
 
 
 class Horizon(Widget, can_focus=True):
-    """The picture.
-
-    | key | does |
-    |---|---|
-    | left right, h l | another day or week |
-    | enter | its installations |
-    | L | logarithmic height, and back |
-    """
+    """The picture."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", show=False),
-        Binding("right,l", "move(1)", show=False),
-        Binding("g,home", "move(-1000)", show=False),
-        Binding("G,end", "move(1000)", show=False),
-        Binding("enter", "open", show=False),
-        Binding("L", "scale", show=False),
+        on("earlier", "move(-1)"),
+        on("later", "move(1)"),
+        on("first", "move(-1000)"),
+        on("last", "move(1000)"),
+        on("open", "open"),
+        on("scale", "scale"),
     ]
     DEFAULT_CSS = "Horizon { height: 9; background: transparent; }"
 

@@ -10,10 +10,12 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from grantflow_tui._keys import on
 
 _ON = Style(reverse=True)
 _PLAIN = Style()
@@ -46,23 +48,18 @@ def rule(title: str) -> Line:
 
 
 class Lines(ScrollView, can_focus=True):
-    """Lines with a cursor that stops only at links.
-
-    | key | does |
-    |---|---|
-    | j k, arrows | next link |
-    | g G | first, last |
-    | enter | open as a filter |
-    """
+    """Lines with a cursor that stops only at links."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("ctrl+d,pagedown", "move(10)", show=False),
-        Binding("ctrl+u,pageup", "move(-10)", show=False),
-        Binding("g,home", "move(-1000)", show=False),
-        Binding("G,end", "move(1000)", show=False),
-        Binding("enter", "open", show=False),
+        on("down", "move(1)"),
+        on("up", "move(-1)"),
+        on("half_down", "move(10)"),
+        on("page_down", "move(10)"),
+        on("half_up", "move(-10)"),
+        on("page_up", "move(-10)"),
+        on("first", "move(-1000)"),
+        on("last", "move(1000)"),
+        on("open", "open"),
     ]
     DEFAULT_CSS = """
     Lines { height: 1fr; overflow: hidden; scrollbar-size: 0 0; background: transparent; }

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from grantflow_tui._keys import on
 from grantflow_tui._look import Look
 from grantflow_tui._text import cell, lasting, short_id
 from grantflow_tui._window import MARGIN, Rows
@@ -41,27 +42,18 @@ def columns(width: int) -> list[Column]:
 
 
 class InstallationList(ScrollView, can_focus=True):
-    """Installations in the filter's order; the cursor is bound to an id, never to a line.
-
-    | key | does |
-    |---|---|
-    | j k, arrows | one row |
-    | g G, home end | first, last |
-    | ctrl+d ctrl+u | half a page |
-    | page down, page up | a page |
-    | enter | open |
-    """
+    """Installations in the filter's order; the cursor is bound to an id, never to a line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "down", show=False),
-        Binding("k,up", "move(-1)", "up", show=False),
-        Binding("ctrl+d", "page(0.5)", show=False),
-        Binding("ctrl+u", "page(-0.5)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("g,home", "edge(False)", show=False),
-        Binding("G,end", "edge(True)", show=False),
-        Binding("enter", "open", "open", show=False),
+        on("down", "move(1)"),
+        on("up", "move(-1)"),
+        on("half_down", "page(0.5)"),
+        on("half_up", "page(-0.5)"),
+        on("page_down", "page(1)"),
+        on("page_up", "page(-1)"),
+        on("first", "edge(False)"),
+        on("last", "edge(True)"),
+        on("open", "open"),
     ]
     DEFAULT_CSS = """
     InstallationList { height: 1fr; overflow: hidden; scrollbar-size: 0 0; background: transparent; }

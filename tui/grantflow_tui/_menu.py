@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
@@ -16,25 +16,20 @@ from textual.widgets.option_list import Option
 from grantflow_tui._base import DIM, TITLE
 from grantflow_tui._choices import Choices
 from grantflow_tui._deeds import Offer
+from grantflow_tui._keys import on
 from grantflow_tui._text import clean
 
 _VERB = 16
 
 
 class VerbMenu(ModalScreen[Offer | None]):
-    """Choose what to do; the dialog that follows asks for the reason.
-
-    | key | does |
-    |---|---|
-    | j k, arrows | choose |
-    | enter | open the verb's dialog |
-    | esc | leave |
-    """
+    """Choose what to do; the dialog that follows asks for the reason."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", show=False),
-        Binding("j", "choose(1)", show=False),
-        Binding("k", "choose(-1)", show=False),
+        on("leave", "leave"),
+        on("quit", "leave"),
+        on("down", "choose(1)"),
+        on("up", "choose(-1)"),
     ]
     DEFAULT_CSS = """
     VerbMenu { align: center middle; }

@@ -1,4 +1,4 @@
-"""What the console remembers, filters and theme: small files of the user's configuration, readable by nobody else."""
+"""What the console remembers, filters, theme and keys: small files that nobody else may read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 MOST = 200
@@ -25,12 +26,21 @@ def default_path() -> Path:
 
 def theme(filters: Path) -> str | None:
     """The name of the theme that was chosen last; it stands in a file beside the filters."""
+    name = _remembered(filters).get("theme")
+    return name if isinstance(name, str) else None
+
+
+def keys(filters: Path) -> object:
+    """The keys a person chose, as they stand there: nobody looked at them yet."""
+    return _remembered(filters).get("keys", {})
+
+
+def _remembered(filters: Path) -> dict[str, object]:
     try:
         found = json.loads(_settings(filters).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return None
-    name = found.get("theme") if isinstance(found, dict) else None
-    return name if isinstance(name, str) else None
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def keep_theme(filters: Path, name: str) -> None:
@@ -38,7 +48,7 @@ def keep_theme(filters: Path, name: str) -> None:
 
     Raises CannotSave.
     """
-    _replace(_settings(filters), {"theme": name})
+    _replace(_settings(filters), {**_remembered(filters), "theme": name})
 
 
 def _settings(filters: Path) -> Path:
@@ -72,7 +82,7 @@ def save(path: Path, name: str, text: str) -> None:
     _replace(path, kept)
 
 
-def _replace(path: Path, kept: dict[str, str]) -> None:
+def _replace(path: Path, kept: Mapping[str, object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")  # mode 0600 from the start
