@@ -17,6 +17,9 @@ QUICK_TESTS := tests/engine $(wildcard tests/machines/test_[cdit]*.py)
 # Tests, and the examples in docstrings.
 TESTED := tests src machines tui scheduler
 
+# Every core, up to four; a file stays with one process, so what a module sets up is set up once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick check lint format types imports test test-long test-browser pictures bench clean
 
@@ -30,7 +33,7 @@ demo: $(VENV)/.runtime ## run the main job on a database of its own; ARGS="--tui
 
 quick: $(VENV)/.dev ## lint, types and the fast tests: before each commit, within a minute
 	@$(MAKE) --no-print-directory lint types imports
-	$(BIN)/pytest -q -x -m "not slow" $(QUICK_TESTS)
+	$(BIN)/pytest -q -x $(PARALLEL) -m "not slow" $(QUICK_TESTS)
 
 check: $(VENV)/.dev ## what CI runs: lint, types, import rules, tests
 	@$(MAKE) --no-print-directory lint types imports test
@@ -49,7 +52,7 @@ imports: $(VENV)/.dev ## who may import whom
 	$(BIN)/lint-imports --no-logo
 
 test: $(VENV)/.dev ## the tests
-	$(BIN)/pytest -q -m "not slow and not browser" --doctest-modules $(TESTED) $(ARGS)
+	$(BIN)/pytest -q $(PARALLEL) -m "not slow and not browser" --doctest-modules $(TESTED) $(ARGS)
 
 test-long: $(VENV)/.dev ## the tests, the slow ones included
 	$(BIN)/pytest -q -m "not browser" --doctest-modules $(TESTED) $(ARGS)
