@@ -17,7 +17,7 @@ from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
 from grantflow_tui._command import command
 from grantflow_tui._hanging import Hanging
-from grantflow_tui._keys import ROWS, on
+from grantflow_tui._keys import ROWS, moving, on
 from grantflow_tui._look import Look
 from grantflow_tui._places import Place
 from grantflow_tui._plan_dialog import Targets
@@ -224,14 +224,7 @@ class DetailScreen(ConsoleScreen):
         on("force", "force"),
         on("verbs", "verbs"),
         on("copy", "copy"),
-        on("down", "scroll_by(1)"),
-        on("up", "scroll_by(-1)"),
-        on("half_down", "scroll_by(10)"),
-        on("page_down", "scroll_by(10)"),
-        on("half_up", "scroll_by(-10)"),
-        on("page_up", "scroll_by(-10)"),
-        on("first", "scroll_by(-100000)"),
-        on("last", "scroll_by(100000)"),
+        *moving("scroll_by", 10, 100_000),
     ]
     DEFAULT_CSS = """
     DetailScreen #scroll { height: 1fr; scrollbar-size-vertical: 1; background: transparent; }

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from grantflow import help_rows
 from grantflow_tui._base import DIM, TITLE
-from grantflow_tui._keys import EVERYWHERE, GROUPS, Keymap, on, shown
+from grantflow_tui._keys import EVERYWHERE, GROUPS, Keymap, moving, on, shown
 from grantflow_tui._look import Look
 
 OPERATORS = (
@@ -29,14 +29,7 @@ class HelpScreen(ModalScreen[None]):
         on("leave", "leave"),
         on("quit", "leave"),
         on("help", "leave"),
-        on("down", "scroll_by(1)"),
-        on("up", "scroll_by(-1)"),
-        on("half_down", "scroll_by(10)"),
-        on("page_down", "scroll_by(10)"),
-        on("half_up", "scroll_by(-10)"),
-        on("page_up", "scroll_by(-10)"),
-        on("first", "scroll_by(-100000)"),
-        on("last", "scroll_by(100000)"),
+        *moving("scroll_by", 10, 100_000),
     ]
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }

@@ -109,6 +109,12 @@ def on(name: str, action: str, *, priority: bool = False) -> Binding:
     return Binding(KEYS[name].keys, action, KEYS[name].says, show=False, priority=priority, id=name)
 
 
+def moving(action: str, page: int, end: int) -> list[Binding]:
+    """The keys that move through lines, by an action that takes how many."""
+    steps = {"down": 1, "up": -1, "half_down": page, "page_down": page, "half_up": -page, "page_up": -page}
+    return [on(name, f"{action}({by})") for name, by in {**steps, "first": -end, "last": end}.items()]
+
+
 def keymap(chosen: object) -> Keymap:
     """A person's own keys, by the names of the table.
 

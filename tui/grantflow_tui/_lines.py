@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from grantflow_tui._keys import on
+from grantflow_tui._keys import moving, on
 
 _ON = Style(reverse=True)
 _PLAIN = Style()
@@ -51,14 +51,7 @@ class Lines(ScrollView, can_focus=True):
     """Lines with a cursor that stops only at links."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        on("down", "move(1)"),
-        on("up", "move(-1)"),
-        on("half_down", "move(10)"),
-        on("page_down", "move(10)"),
-        on("half_up", "move(-10)"),
-        on("page_up", "move(-10)"),
-        on("first", "move(-1000)"),
-        on("last", "move(1000)"),
+        *moving("move", 10, 1000),
         on("open", "open"),
     ]
     DEFAULT_CSS = """
