@@ -60,6 +60,8 @@ class Targets:
 class PlanDialog(ActionDialog):
     """A verb's plan on a frozen set, its reason, and what is typed by how much it reaches."""
 
+    indent = 4
+
     def __init__(self, offer: Offer, targets: Targets) -> None:
         super().__init__()
         self.offer, self.targets = offer, targets
