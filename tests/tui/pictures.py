@@ -35,6 +35,11 @@ _ELSEWHERE = re.compile(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)
 """Where the drawing would fetch its font from, and who drew it; any fixed-width font will do."""
 
 
+def safe(drawing: str) -> str:
+    """The drawing without anything from elsewhere."""
+    return re.sub(r"[ \t]+$", "", _ELSEWHERE.sub("", drawing), flags=re.MULTILINE)
+
+
 async def one_by_one(story: Story, number: int) -> None:
     """A day on which nobody does anything at the same time."""
     for action in story.days[number]:
@@ -42,8 +47,8 @@ async def one_by_one(story: Story, number: int) -> None:
 
 
 @contextmanager
-def without_chance() -> Iterator[None]:
-    """Ids, the machine's name and the process are the same in every drawing."""
+def without_chance(configuration: str) -> Iterator[None]:
+    """Ids, the machine's name and the process are the same in every drawing, and nobody's own theme is read or kept."""
     dice: dict[str, random.Random] = {}
 
     def thrown(bits: int) -> int:
@@ -58,6 +63,7 @@ def without_chance() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch("secrets.randbits", thrown))
         stack.enter_context(patch.object(Story, "day", one_by_one))
+        stack.enter_context(patch.dict("os.environ", XDG_CONFIG_HOME=configuration))
         stack.enter_context(patch("socket.gethostname", lambda: "node-a"))
         stack.enter_context(patch("os.getpid", lambda: 4711))
         yield
@@ -131,7 +137,7 @@ DRAWN: tuple[Callable[[Hand], Awaitable[None]], ...] = (
 
 async def draw(folder: Path) -> None:
     """Play the demo, open its console, and draw one screen after the other."""
-    with without_chance(), tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, without_chance(place):
         path = Path(place) / "demo.db"
         people = await play(Paper(file=io.StringIO()), path, 300, 7, NOW)
         machine = TimeMachine(path, people, ManualClock(NOW))
@@ -155,7 +161,7 @@ async def draw(folder: Path) -> None:
                 for field in app.screen.query(Input):
                     field.cursor_blink = False
                 await settled(pilot)
-                shown = _ELSEWHERE.sub("", app.export_screenshot(title="grantflow", simplify=True))
+                shown = safe(app.export_screenshot(title="grantflow", simplify=True))
                 (folder / f"console-{scene.__name__}.svg").write_text(shown, encoding="utf-8")
         await app.close_engine()
 

@@ -88,7 +88,7 @@ async def test_a_week_then_a_year_are_watched_on_the_fleet_screen(tmp_path: Path
 
 async def test_numbers_move_while_time_does_and_a_second_key_stops_it(tmp_path: Path) -> None:
     async with travelling(tmp_path) as pilot:
-        seen = set()
+        seen = set[int]()
         await pilot.press("f4")
         async with asyncio.timeout(60):
             while len(seen) < 5:
@@ -151,10 +151,10 @@ def a_year_in_a_terminal() -> None:
     try:
         terminal.wait_for("next renewal")  # the console has read the fleet
         terminal.type(F3)
-        terminal.wait_for("7 days: ")
+        terminal.wait_for("a year on   7 days: ")  # it stands still again
         terminal.type(F4)
         terminal.wait_for("stop it")
-        terminal.wait_for("365 days: ")
+        terminal.wait_for("a year on   365 days: ")
         terminal.type("q")
         assert terminal.leave() == 0
     finally:
