@@ -146,7 +146,7 @@ async def test_the_command_on_a_real_terminal() -> None:
 
 
 def a_year_in_a_terminal() -> None:
-    """`grantflow demo --tui`: a week, a year, and out."""
+    """`grantflow demo --tui`: a week, a year, and out on the way to the next."""
     terminal = Terminal(sys.executable, "-c", DEMO)
     try:
         terminal.wait_for("next renewal")  # the console has read the fleet
@@ -155,6 +155,8 @@ def a_year_in_a_terminal() -> None:
         terminal.type(F4)
         terminal.wait_for("stop it")
         terminal.wait_for("a year on   365 days: ")
+        terminal.type(F4)
+        terminal.wait_for("stop it")  # and is left on the way
         terminal.type("q")
         assert terminal.leave() == 0
     finally:
