@@ -61,7 +61,8 @@ test-browser: $(VENV)/.dev ## the tests in a real browser; CHROMIUM=/path names 
 	@[ -x "$(CHROMIUM)" ] || { echo "make: there is no browser at $(CHROMIUM); set CHROMIUM=/path/to/chromium" >&2; exit 1; }
 	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q tests/hosting/test_chromium.py tests/hosting/test_trial_chromium.py $(ARGS)
 
-pictures: $(VENV)/.dev ## draw the pages of the guides anew, with a real browser
+pictures: $(VENV)/.dev ## draw the guides' pictures anew: pages with a real browser, the console from the demo
+	$(BIN)/python -m tests.tui.pictures
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.hosting.pictures
 
 bench: $(VENV)/.dev ## measure beside a raw baseline; ARGS picks benchmarks

@@ -98,7 +98,9 @@ async def painted(path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -
 async def tour(pilot: Pilot[None]) -> AsyncIterator[str]:
     """From screen to screen."""
     for name, keys in TOUR:
-        await pilot.press(*keys)
+        await pilot.press(*keys[:-1])
+        await settled(pilot)
+        await pilot.press(*keys[-1:])
         await settled(pilot)
         yield name
 

@@ -1,12 +1,15 @@
-"""A list to choose from, with the cursor that the other lists have: a line reversed, its colours included."""
+"""A list to choose from, with the cursor that the other lists have: a line reversed."""
 
 from __future__ import annotations
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 from textual.widgets import OptionList
 
-_ON = Style(reverse=True)
+from grantflow_tui._lines import lit
+
+_PLAIN = Style()
 
 
 class Choices(OptionList):
@@ -20,6 +23,8 @@ class Choices(OptionList):
     def render_line(self, y: int) -> Strip:
         """One line, reversed under the cursor."""
         strip = super().render_line(y)
-        styles = [segment.style for segment in strip if segment.style is not None]
-        on = self.highlighted is not None and any(style.meta.get("option") == self.highlighted for style in styles)
-        return strip.apply_style(_ON) if on else strip
+        styles = [segment.style or _PLAIN for segment in strip]
+        if self.highlighted is None or not any(style.meta.get("option") == self.highlighted for style in styles):
+            return strip
+        segments = [Segment(segment.text, lit(style)) for segment, style in zip(strip, styles, strict=True)]
+        return Strip(segments, strip.cell_length).apply_style(self.rich_style)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from grantflow_tui._look import Look
 
 MIN_REASON = 8
-_PLAN_INDENT = 11
 GUARD_SECONDS = 0.3
 """Keys typed ahead of the dialog do not reach Apply."""
 WATCH_SECONDS = 1.0
@@ -66,6 +65,8 @@ class ActionDialog(ModalScreen[str | None], TypesFirst[str | None]):
     ]
     needs_write = True
     needs_plan = True
+    indent = 11
+    """Where the long lines of the plan go on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +142,7 @@ class ActionDialog(ModalScreen[str | None], TypesFirst[str | None]):
             yield Static(Text(self.title_line(), style=TITLE), markup=False)
             yield from self.top()
             with VerticalScroll(id="planned", can_focus=False):
-                yield Hanging("", id="plan", indent=_PLAN_INDENT)
+                yield Hanging("", id="plan", indent=self.indent)
             makes = "; enter makes the plan" if self.needs_plan else ""
             yield Static(f"Reason, at least {MIN_REASON} characters{makes}", markup=False)
             yield Field(self.acting.writing.reason, id="reason", compact=True, max_length=500)

@@ -173,7 +173,7 @@ class ForceDialog(ActionDialog):
                 out.append_text(what_if(move, self.definition, self.look))
             return out
         info = self.look.states.get(self.target or "")
-        return Text("" if info is None else f"What it will be: {info.meaning} Who acts: {info.who_acts}.", style=DIM)
+        return Text("" if info is None else f"  {'means':<9}{info.meaning} Who acts: {info.who_acts}.", style=DIM)
 
 
 def moves_of(plan: Plan | BulkPlan) -> tuple[PlannedMove, ...]:

@@ -150,7 +150,7 @@ class JobsScreen(ConsoleScreen):
         text.append(cell(drawn, width), style="" if not failed else BAD)
         text.append(f" {done / job.total:4.0%} {job.applied:>7,} ok")
         text.append(f" {failed:>6,} not", style=BAD if failed else DIM)
-        text.append(f"  {clean(job.actor)}  {clean(job.filter)}")
+        text.append(f"  {clean(job.filter)}  {clean(job.actor)}")
         return text
 
     # -- a hand on it ---------------------------------------------------------------------------

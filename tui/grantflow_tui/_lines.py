@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from grantflow_tui._keys import moving, on
 
-_ON = Style(reverse=True)
+_ON = Style(reverse=True, dim=False)
 _PLAIN = Style()
 _TITLE = Style(bold=True)
 _RULE = Style(dim=True)
@@ -40,6 +40,11 @@ class Line:
         """What the cursor is bound to; None where it does not stop."""
         found = (self.filter, self.installation, self.key)
         return None if found == (None, None, None) else found
+
+
+def lit(style: Style) -> Style:
+    """As it is drawn under the cursor: reversed, and in one colour, which glyphs and words do without."""
+    return style.without_color + _ON
 
 
 def rule(title: str) -> Line:
@@ -162,11 +167,12 @@ class Lines(ScrollView, can_focus=True):
             return Strip.blank(width, _PLAIN)
         links = self.links
         on = self.has_focus and bool(links) and links[self._link] == at
-        added = _ON if on else _PLAIN
         rendered = self.lines[at].text.render(self.app.console, "")
-        segments = [Segment(text, (style or _PLAIN) + added) for text, style, _ in rendered]
+        segments = [Segment(text, lit(style or _PLAIN) if on else style or _PLAIN) for text, style, _ in rendered]
         if self.lines[at].ruled:
             segments.append(Segment("─" * width, _RULE))
             return Strip(segments).crop(0, width)
-        strip = Strip(segments).adjust_cell_length(width, _ON if on else _PLAIN)
-        return strip.crop(0, width)
+        strip = Strip(segments)
+        if strip.cell_length > width:
+            strip = Strip([*strip.crop(0, width - 1), Segment("…", _ON if on else _PLAIN)])
+        return strip.adjust_cell_length(width, _ON if on else _PLAIN)

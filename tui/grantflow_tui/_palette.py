@@ -37,7 +37,7 @@ class Commands(Provider):
             ("installations", "screen 2: find them by filter", app.action_installations),
             ("apps", "screen 3: how each app stands", app.action_apps),
             ("sweeps", "screen 4: who is at work, what is due", app.action_sweeps),
-            ("jobs", "screen 5: bulk work, its progress and its failures", app.action_jobs),
+            ("jobs", "screen 5: how far bulk work is, and what failed", app.action_jobs),
             ("audit", "screen 6: what operators did and tried", app.action_audit),
             ("back", "the view before, [", partial(app.action_history, -1)),
             ("forward", "the view after, ]", partial(app.action_history, 1)),

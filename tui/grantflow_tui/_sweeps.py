@@ -15,7 +15,7 @@ from grantflow_tui._base import BAD, DIM, ConsoleScreen
 from grantflow_tui._confirm import ConfirmDialog
 from grantflow_tui._keys import SWEEPS, on
 from grantflow_tui._lines import Line, Lines, rule
-from grantflow_tui._text import bar, clean, lasting, spark, stamp, term
+from grantflow_tui._text import bar, clean, ending, lasting, spark, stamp, term
 from grantflow_tui._themes import tint
 from grantflow_tui._works import Works
 
@@ -103,7 +103,7 @@ class SweepsScreen(ConsoleScreen):
         plan.append("Dry run: nothing is written yet\n", style=Style(bold=True))
         plan.append(f"  {preview.overdue:,} due in all, attempts included\n")
         for key, count in sorted(preview.due.items()):
-            plan.append_text(Text(f"  {clean(key)}: {count:,} grants end\n"))
+            plan.append_text(Text(f"  {clean(key)}: {ending(count)}\n"))
         for held in preview.held:
             plan.append(f"  {clean(held.app)}: held back, {held.due:,} wait: {clean(held.why)}\n", style=BAD)
 
@@ -140,8 +140,8 @@ _BAR = tint(Severity.PENDING)
 
 
 def _soon(soon: Matches) -> Line:
-    number = f"{soon.count:,}" if soon.exact else f"≥{soon.count - 1:,}"
-    return _works.row("next 24 h", f"{number} grants end", "expires:<24h")
+    told = ending(soon.count) if soon.exact else f"≥{ending(soon.count - 1)}"
+    return _works.row("next 24 h", told, "expires:<24h")
 
 
 def _dead(notice: Notice) -> Line:

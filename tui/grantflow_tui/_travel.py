@@ -60,7 +60,7 @@ class Travelling(Acting):
     def time_line(self) -> Text:
         """Under every screen: that time is virtual, how to move it, and what came of it."""
         text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(" virtual time ", style=tint(Severity.WARN, bold=True))
+        text.append("virtual time ", style=tint(Severity.WARN, bold=True))
         if self.under_way:
             text.append(" F2 F3 F4 stop it", style=Style(bold=True))
         for key, name, _ in () if self.under_way else SPANS:
@@ -74,7 +74,9 @@ class Travelling(Acting):
         """Move time on; while it moves, stop it."""
         if self.under_way:
             self.under_way = False
-        elif self.advance is not None and self.engine is not None:
+        elif self.engine is None:
+            self.tell("the database is not open yet", bad=True)
+        elif self.advance is not None:
             self.under_way, self.looks_back = True, max(_DAY, SPANS[at][2])
             self.run_worker(self._travel(self.advance, SPANS[at][2]), group="travel")
 

@@ -76,7 +76,8 @@ def at_work(works: Works) -> list[Line]:
         lines.append(row("at work", Text("nobody: nothing is swept, warned or renewed; grants still end", style=BAD)))
     for beat in works.beats[:6]:
         alive = beat.age <= SILENT
-        told = f"{beat.kind} · {lasting(beat.age)} ago · {beat.note or '-'} · {beat.host} {beat.pid}"
+        note = f"{beat.note} · " if beat.note else ""
+        told = f"{beat.kind} · {lasting(beat.age)} ago · {note}{beat.host} {beat.pid}"
         lines.append(row("at work" if alive else "silent", Text(clean(told), style=_WELL if alive else DIM)))
     return lines
 

@@ -16,7 +16,7 @@ from grantflow.errors import BadInput
 from grantflow.testing import People
 
 _APPS = "grantflow.apps"
-_DAY = timedelta(days=1)
+_DAY, _SOON = timedelta(days=1), timedelta(seconds=1)
 
 
 def app(name: str) -> Any:
@@ -77,7 +77,7 @@ class TimeMachine:
         """The engine, for as long as the block lasts."""
         async with Engine.open(f"sqlite:///{self._path}", directory=self._people, clock=self._clock) as engine:
             engine.subscribe(self._tally.hear)
-            async with app("expiry-scheduler")(engine) as self._scheduler:
+            async with app("expiry-scheduler")(engine, interval=_SOON) as self._scheduler:
                 self._engine = engine
                 yield engine
 
