@@ -56,7 +56,7 @@ test-long: $(VENV)/.dev ## the tests, the slow ones included
 
 test-browser: $(VENV)/.dev ## the tests in a real browser; CHROMIUM=/path names another one, and none is a failure
 	@[ -x "$(CHROMIUM)" ] || { echo "make: there is no browser at $(CHROMIUM); set CHROMIUM=/path/to/chromium" >&2; exit 1; }
-	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q tests/hosting/test_chromium.py tests/hosting/test_trial_chromium.py $(ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q -m browser tests/hosting $(ARGS)
 
 pictures: $(VENV)/.dev ## draw the pages of the guides anew, with a real browser
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.hosting.pictures

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,17 @@ FOUND = (
     or shutil.which("chromium-browser")
     or shutil.which("google-chrome")
 )
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--mute-audio")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe",
+    "--no-first-run", "--mute-audio", "--disable-background-networking",
+    "--allow-pre-commit-input",  # else a click on a page that was loaded but not yet painted is swallowed
+    "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
+    # A name of another machine is unknown at once, whatever resolver this machine has and however long it takes.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+)  # fmt: skip
+PATIENCE = 120
+"""Seconds; only a machine that is very busy ever needs more than one."""
+PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
 @asynccontextmanager
@@ -65,7 +76,7 @@ async def served(app: ASGIApp, sink: list[str]) -> AsyncIterator[int]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(answer, "localhost", 0)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)  # "localhost" may be two sockets with a port each
     async with server:
         yield int(server.sockets[0].getsockname()[1])
 
@@ -118,19 +129,34 @@ class Tab:
         return told["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until an expression is true, over navigations."""
-        for _ in range(600):
+        """Wait until an expression is true on a page that has been painted, over navigations."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             with contextlib.suppress(AssertionError):  # the page is being replaced
-                if await self.run(f"document.readyState === 'complete' && Boolean({condition})"):
+                if await self.run(f"document.readyState === 'complete' && Boolean({condition}) && {PAINTED}"):
                     return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
         raise AssertionError(f"never: {condition}; at {await self.run('location.href')}; {self.log}")
 
     async def open(self, url: str) -> None:
         """Go there and wait for the page."""
-        await self.run("window.old = true")
+        await self.mark()
         await self.call("Page.navigate", url=url)
         await self.until("!window.old")
+
+    async def mark(self) -> None:
+        """Sign the page that is here, so that the next one is known by the missing sign."""
+        await self.until("window.old = true")
+
+    async def press(self, words: str, then: str = "true") -> None:
+        """Click, and wait for the page it leads to."""
+        await self.mark()
+        await self.click(words)
+        await self.until(f"!window.old && {then}")
+
+    async def reads(self) -> str:
+        """The words on the page, one space between them."""
+        return " ".join(str(await self.run("document.body.innerText")).split())
 
     async def click(self, words: str) -> None:
         """Press the button, or what else is named so, as a mouse does."""
@@ -194,5 +220,9 @@ async def chromium() -> AsyncIterator[Tab]:
             yield await tab.attach()
         finally:
             os.close(ours_out)  # the browser goes when its pipe does
-            await process.wait()
+            try:
+                await asyncio.wait_for(process.wait(), PATIENCE)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
             pipe.close()

@@ -182,6 +182,42 @@ async def test_s22_a_user_with_one_account_sees_the_form_at_once(world: World) -
         assert "Acme" in solo.page.text
 
 
+async def test_s11_s21_the_account_an_app_asks_for_is_preselected_and_no_more(world: World) -> None:
+    async with world.browser("bob") as bob:
+        await bob.open(world.request_of(AGENT, account="globex"))
+        assert bob.page.forms[0].radios == {"account": [("acme", True), ("globex", True)]}, "both can be chosen still"
+        assert ("account", "globex") in bob.page.forms[0].fields
+        await bob.press("Continue", account="acme")
+        assert "Acme" in bob.page.text
+        assert "cannot be chosen here" not in bob.page.text
+        await bob.press("Agree")
+        await world.redeem(AGENT, bob.query)
+        for foreign in ("hooli", "initech"):
+            await bob.open(world.request_of(AGENT, account=foreign))
+            assert "The agent app asked for an account that cannot be chosen here." in bob.page.text
+            assert not [one for one in bob.page.forms[0].fields if one[0] == "account"], "nothing is chosen for them"
+            assert (foreign in bob.page.html.partition("</head>")[2], bob.page.buttons) == (
+                False,
+                ["Continue", "Cancel"],
+            )
+    async with world.browser("uma") as uma:
+        await uma.open(world.request_of(EXTERNAL, account="acme"))
+        assert ("account", "acme") in uma.page.forms[0].fields, "the window is never skipped"
+        assert uma.page.buttons == ["Continue", "Cancel"]
+    async with world.browser("max") as max_:
+        await max_.open(world.request_of(ACCOUNT, account="globex"))
+        assert (max_.page.status, "Only an admin of the account" in max_.page.text) == (403, True)
+
+
+async def test_s22_the_only_account_is_not_the_one_the_app_asked_for(world: World) -> None:
+    async with world.browser("solo") as solo:
+        await solo.open(world.request_of(EXTERNAL, account="globex"))
+        assert "asked for an account that cannot be chosen here" in solo.page.text
+        assert (solo.page.buttons, "Acme" in solo.page.text) == (["Agree", "Cancel"], True)
+        await solo.open(world.request_of(EXTERNAL, account="acme"))
+        assert "cannot be chosen" not in solo.page.text
+
+
 async def test_s26_refusing_leaves_the_app_unauthorized(world: World) -> None:
     async with world.browser("solo") as solo:
         await solo.open(world.request_of(EXTERNAL))

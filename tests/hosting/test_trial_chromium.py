@@ -33,9 +33,7 @@ class Market:
 
     async def press(self, words: str, then: str) -> None:
         """Click, and wait for a text on the page that comes."""
-        await self.tab.run("window.old = true")
-        await self.tab.click(words)
-        await self.tab.until(f"!window.old && document.body.textContent.includes({then!r})")
+        await self.tab.press(words, f"document.body.textContent.includes({then!r})")
 
     async def to_the_form(self, button: str) -> None:
         """Press a button that begins an authorization, and choose Acme where the window asks."""

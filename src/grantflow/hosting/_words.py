@@ -17,6 +17,8 @@ ENGLISH = {
     "window.hint": "The app gets access to this account and to no other.",
     "window.continue": "Continue",
     "window.none": "No account to choose",
+    "window.astray": "{app} asked for an account that cannot be chosen here. Look which account you go on with, or"
+    " cancel.",
     "window.until": "This page is valid until {time} UTC.",
     "consent.title": "{app} asks for permission",
     "consent.account": "Account",
