@@ -83,6 +83,7 @@ ENGLISH = {
     "problem.account": "Account",
     "problem.reason": "Reason",
     "problem.who": "Who can act",
+    "problem.home": "To the marketplace",
     "problem.again": "Start again",
     "problem.not_found": "There is no such page",
     "problem.permission_denied": "This is for somebody else to do",
@@ -116,6 +117,7 @@ ENGLISH = {
     "outcome.wrong-account": "Another identity signed in",
     "outcome.wrong-account.next": "The sign-in belongs to somebody else than before. Start again and sign in as the"
     " same person.",
+    "outcome.completed.again": "You agreed already. There is nothing left to do on this page.",
     "outcome.completed": "{app} is connected",
     "outcome.next": "Nothing that worked before was changed.",
 }
