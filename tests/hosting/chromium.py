@@ -185,6 +185,11 @@ class Tab:
             (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
         ]
 
+    async def complaints(self) -> list[Any]:
+        """What a person would find hard to see or to hit: wider than the window, small buttons, pale texts."""
+        found: list[Any] = await self.run(COMPLAINTS)
+        return found
+
     async def picture(self, path: Path) -> None:
         """What is to be seen."""
         data = (await self.call("Page.captureScreenshot", format="png"))["data"]
@@ -226,3 +231,27 @@ async def chromium() -> AsyncIterator[Tab]:
                 process.kill()
                 await process.wait()
             pipe.close()
+
+
+COMPLAINTS = """(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const rgb = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
+  const behind = one => { for (; one; one = one.parentElement) {
+    const found = rgb(getComputedStyle(one).backgroundColor); if (found[3] === 255) return found; }
+    return [255, 255, 255, 255]; };
+  const poor = document.documentElement.scrollWidth <= innerWidth ? [] : ['it is wider than the window'];
+  for (const one of document.querySelectorAll('button'))
+    if (one.getBoundingClientRect().height < 44) poor.push([one.textContent, 'is small']);
+  for (const one of document.querySelectorAll('body *')) {
+    if (![...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())) continue;
+    if (one.closest('.gf-skip, [hidden], script') || one.closest('.gf-choice')?.querySelector(':disabled')) continue;
+    const pair = [light(rgb(getComputedStyle(one).color)), light(behind(one))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < 4.5) poor.push([one.textContent.trim().slice(0, 30), ratio]);
+  }
+  return poor; })()"""
+"""Texts need 4.5 : 1 (WCAG 2.2, 1.4.3), targets 44 pixels (2.5.5)."""
