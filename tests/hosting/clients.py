@@ -98,7 +98,7 @@ class Wire(BaseAdapter):
         parts = urlsplit(str(request.url))
         body = (request.body or "").encode() if isinstance(request.body, str | None) else request.body
         assert isinstance(body, bytes)
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers: dict[str, Any] = {name.lower(): value for name, value in request.headers.items()}
         told = asyncio.run(ask(self.platform, str(request.method), parts.path, parts.query.encode(), body, **headers))
         answer = requests.Response()
         answer.status_code, answer.url, answer.request = told.status, str(request.url), request
