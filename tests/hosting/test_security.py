@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -255,8 +255,22 @@ async def test_no_secret_in_a_log_a_page_or_an_error(world: World, caplog: pytes
         bad = urlencode({"client_id": APP, "redirect_uri": "https://evil.example", "state": back["state"]})
         await solo.open(f"/oauth/v2/authorize?{bad}")
         pages.append(solo.page.html)
+    async with world.browser("bob") as bob:
+        for cancel in (False, True):
+            await bob.open("/marketplace/mail")
+            pages.append(bob.page.html)
+            await bob.press(bob.page.buttons[0])
+            query = world.foreign.back(bob.left, cancel=cancel)
+            told = dict(parse_qsl(query))
+            secrets |= {told["state"], told.get("code", told["state"])}
+            secrets |= {value for name, value in bob.http.cookies.items() if name != "session"}
+            for wrong in (query.replace("iss=", "iss=x"), query, query):
+                await bob.open(f"/oauth/callback?{wrong}")
+                pages.append(bob.page.html)
+    secrets |= set(world.foreign.alive)
     records = [record for record in caplog.records if not record.name.startswith(("httpx2", "httpcore2"))]
     logged = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in records)
+    assert len(secrets) == 14, "the form of bob, and a cookie for each way to the foreign server"
     for secret in secrets:
         assert not any(secret in page for page in pages)
         assert secret not in logged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from string import Formatter
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from grantflow import Actor, hosting
+from grantflow import Actor, HttpRequest, HttpResponse, hosting, http_veto
 from grantflow.errors import ConfigurationError
 from grantflow.hosting._words import ENGLISH, best_language
 from grantflow.testing import sample_app
@@ -167,6 +168,34 @@ async def test_an_old_app_without_pkce_begins_here(world: World) -> None:
         code = max_.query["code"]
     answer = await world.token("old", grant_type="authorization_code", code=code)
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+async def test_what_an_app_objects_to_is_read_on_the_page(world: World, over_http: bool) -> None:
+    async def objects(verb: str, app: str, account: str, actor: Actor) -> str | None:
+        return f"Finish the import before the {verb}." if account == "acme" else None
+
+    async def answers(request: HttpRequest) -> HttpResponse:
+        asked = json.loads(request.body)
+        why = await objects(asked["verb"], asked["app"], asked["account"], Actor.system())
+        return HttpResponse(200, {}, json.dumps({"veto": why}).encode())
+
+    async with world.engine() as engine:
+        await engine.apps.register(sample_app("agent", "notes"))
+    world.opened |= (
+        {"veto": http_veto("https://notes.example/veto"), "http": answers} if over_http else {"veto": objects}
+    )
+    async with world.browser("maria") as maria:
+        await maria.open("/marketplace/notes")
+        with world.unchanged():
+            page = await maria.press("Install on Acme")
+        assert page.status == 409
+        assert "Finish the import before the install." in page.text
+        assert "The agent app" in page.text
+        await maria.open("/marketplace/notes")
+        await maria.press("Install on Globex")
+        assert maria.place == "/marketplace/notes"
+        assert "Install on Globex" not in maria.page.buttons
 
 
 async def test_when_the_directory_is_silent(world: World) -> None:
