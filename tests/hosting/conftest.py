@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,15 @@ import pytest
 from tests.hosting.world import World, world_at
 
 
+@pytest.fixture(scope="session", name="template")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """What every platform starts from."""
+    return asyncio.run(world_at(tmp_path_factory.mktemp("template") / "grants.db"))
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> World:
+def world(template: World, tmp_path: Path) -> World:
     """On a database of its own."""
-    return await world_at(tmp_path / "grants.db")
+    path = tmp_path / "grants.db"
+    shutil.copyfile(template.path, path)
+    return World(path, keys=template.keys)
