@@ -1,4 +1,4 @@
-"""What continuous integration runs: all that `make check` and `make test-browser` do, and a browser for the latter."""
+"""What continuous integration runs: all of `make check` and `make test-browser`, with a browser for the latter."""
 
 from __future__ import annotations
 
