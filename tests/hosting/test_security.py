@@ -304,6 +304,19 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> World:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_malformed_input_is_answered(steady: World, method: str, path: str, data: st.DataObject) -> None:
+    answered(steady, method, path, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_much_malformed_input_is_answered(steady: World, method: str, path: str, data: st.DataObject) -> None:
+    answered(steady, method, path, data)
+
+
+def answered(steady: World, method: str, path: str, data: st.DataObject) -> None:
+    """Any query, body and header gets an answer that is ours and leads nowhere else."""
     part = data.draw(st.one_of(st.sampled_from(["agent-app", "mail", "client:mail"]), st.text(max_size=20)))
     session = data.draw(st.sampled_from(["", "bob", "maria", "everything"]))
 
