@@ -228,6 +228,20 @@ def inert(page: Page, marks: tuple[str, ...]) -> None:
     assert not any(mark in text for mark in marks for text in seen)
 
 
+async def test_a_page_of_an_error_repeats_no_address_and_no_advice_for_programmers(world: World) -> None:
+    claim = "your-account-is-locked-call-0900"
+    async with world.browser("everything") as browser:
+        for url in (f"/apps/{claim}", f"/marketplace/{claim}", f"/gallery?account={claim}", f"/{claim}",
+                    f"/oauth/v2/authorize?attempt={claim}", f"/oauth/v2/authorize?client_id={claim}",
+                    world.request_of(APP, redirect_uri=f"https://{claim}.example"),
+                    f"/oauth/callback?state={claim}&error={claim}&error_description={claim}"):  # fmt: skip
+            page = await browser.open(url)
+            assert page.status in (400, 404), url
+            assert claim not in page.html, url
+            assert "engine." not in page.text, url
+            assert page.text.count(".") >= 1, "a sentence says what can be done"
+
+
 # -- secrets --------------------------------------------------------------------------------------
 async def test_no_secret_in_a_log_a_page_or_an_error(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)

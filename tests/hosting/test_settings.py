@@ -12,7 +12,9 @@ import pytest
 from starlette.requests import Request
 
 from grantflow import Actor, HttpRequest, HttpResponse, hosting, http_veto
-from grantflow.errors import ConfigurationError
+from grantflow.errors import BadInput, ConfigurationError, InvalidRequest
+from grantflow.hosting import _problems
+from grantflow.hosting._problems import page_of
 from grantflow.hosting._words import ENGLISH, best_language
 from grantflow.testing import sample_app
 from tests.hosting.raw import ask
@@ -69,6 +71,12 @@ def test_every_word_of_the_pages_is_in_the_catalog_and_none_is_idle() -> None:
         assert {name for _, name, _, _ in Formatter().parse(words) if name} <= {
             *("app", "account", "time", "who", "where", "place")
         }, key
+
+
+def test_every_kind_of_problem_has_a_heading_and_says_what_can_be_done() -> None:
+    kinds = {key for _, _, key in _problems._PAGES} | {page_of(BadInput())[1], page_of(InvalidRequest())[1], "later"}
+    assert len(kinds) >= 12
+    assert [key for key in kinds if not {f"problem.{key}", f"problem.{key}.next"} <= set(ENGLISH)] == []
 
 
 async def test_a_host_gives_its_colours(world: World) -> None:

@@ -42,12 +42,24 @@ _PAGES: list[tuple[type[GrantflowError], int, str]] = [
     (TransitionRefused, 409, "refused"),
     (Conflict, 409, "later"),
 ]
-_SILENT = {"unauthorized", "forged", "bad_callback", "later", "elsewhere", "quarantined", "invalid_client"}
-"""Where the catalog says it better than the error."""
+_SILENT = {
+    "unauthorized",
+    "forged",
+    "bad_callback",
+    "later",
+    "elsewhere",
+    "quarantined",
+    "invalid_client",
+    "not_found",
+}
+"""Where the catalog says it better than the error, or the error repeats what somebody wrote into an address."""
 
 
 async def problem(site: Site, request: Request, error: GrantflowError) -> Response:
-    """The page of an error. Its text comes from the catalog and from the error, never from the request."""
+    """The page of an error. Its text comes from the catalog and from the error, never from the request.
+
+    An error's hint is for whoever wrote the program; people are told by the catalog what they can do.
+    """
     if isinstance(error, Unauthorized) and (away := site.sign_in(request)) is not None:
         return away
     status, key = page_of(error)
@@ -58,7 +70,9 @@ async def problem(site: Site, request: Request, error: GrantflowError) -> Respon
         guidance, home = None, site.path("marketplace", *(() if app is None else (app.key,)))
     elif app is not None and app.kind is not AppKind.EXTERNAL and status in (400, 409) and key != "elsewhere":
         again, home = site.path("marketplace", app.key), None
-    advice = words.find(f"outcome.{outcome}.again") or words.find(f"problem.{key}.next", app=name) or error.hint
+    advice = f"problem.{key}.next"
+    if outcome is not None:
+        advice = "outcome.completed.again" if outcome == "completed" else "outcome.over"
     return site.page(
         request,
         "problem.html",
@@ -68,7 +82,7 @@ async def problem(site: Site, request: Request, error: GrantflowError) -> Respon
         account=account,
         guidance=guidance,
         reason=None if key in _SILENT or outcome == "completed" else str(error),
-        advice=advice,
+        advice=words(advice, app=name),
         again=again,
         home=home,
     )
