@@ -154,6 +154,14 @@ class Tab:
         await self.click(words)
         await self.until(f"!window.old && {then}")
 
+    async def told(self, words: str) -> None:
+        """Wait until the browser itself says so, in its console."""
+        end = time.monotonic() + PATIENCE
+        while not any(words in entry for entry in self.log):
+            assert time.monotonic() < end, self.log
+            await self.run("0")  # what was said arrives with the next answer
+            await asyncio.sleep(0.02)
+
     async def reads(self) -> str:
         """The words on the page, one space between them."""
         return " ".join(str(await self.run("document.body.innerText")).split())

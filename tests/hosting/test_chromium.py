@@ -105,6 +105,19 @@ async def test_a_form_on_another_site_reaches_nothing(street: Street) -> None:
         await tab.until("document.querySelector('h1').textContent.includes('not valid')")
 
 
+async def test_no_other_site_can_frame_a_page(street: Street) -> None:
+    tab = street.tab
+    await street.sign_in("bob")
+    await tab.open(street.app.replace("/callback", "/evil"))
+    for url in (street.url(), f"{street.world.origin}/gallery", f"{street.world.origin}/no-such-page"):
+        tab.log.clear()
+        await tab.run(
+            f"""new Promise(done => {{ const frame = document.createElement('iframe');
+            frame.onload = frame.onerror = () => done(true); frame.src = '{url}'; document.body.append(frame); }})"""
+        )
+        await tab.told("frame-ancestors")
+
+
 async def test_s34_s35_s36_the_script_brings_up_the_button(street: Street) -> None:
     tab, world = street.tab, street.world
     await street.sign_in("bob")
@@ -138,6 +151,9 @@ async def test_s34_s35_s36_the_script_brings_up_the_button(street: Street) -> No
     world.clock.advance(YEAR)
     await tab.run("document.querySelector('grantflow-prompt').replaceChildren()")
     await tab.run("client.interface.trigger('reAuthorize')")
+    assert await tab.run("document.querySelector('grantflow-prompt button').textContent") == "Reauthorize"
+    told = await tab.run("(window.fetch = () => Promise.reject(), client.interface.trigger('reAuthorize'))")
+    assert told["error"] == "unreachable"
     assert await tab.run("document.querySelector('grantflow-prompt button').textContent") == "Reauthorize"
     assert await tab.run("client.interface.trigger('formatDisk').catch(error => error.message)")
     assert await tab.run("document.querySelector('grantflow-prompt').dataset.prompt") == "REAUTHORIZE"
