@@ -1,5 +1,6 @@
 """The measurements: F1 to F3 transitions, F4 and a smaller sweep beside other callers, F5 look-ups at two sizes,
-F6 lateness, F7 the decision, F8 a cold start, and token requests beside open windows.
+F6 lateness, F7 the decision, F8 a cold start, F9 token requests
+beside open windows.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from benchmarks import raw
 from benchmarks.lateness import f6
-from benchmarks.windows import token_requests
+from benchmarks.windows import f9
 from benchmarks.world import DAY, NOW, OPERATOR, Due, Line, engine_on, later, middle, p99, seed, toggles, traced
 from grantflow import Engine
 from grantflow._compile import compile_chart
@@ -252,7 +253,7 @@ MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
     "F6": f6,
     "F7": f7,
     "F8": f8,
-    "windows": token_requests,
+    "F9": f9,
     "sweep": sweep,
 }
 

@@ -24,6 +24,9 @@ from tests.hosting.world import CALLBACK, YEAR, World
 AGENT, EXTERNAL = "agent-app", "external-app"
 FORM = "application/x-www-form-urlencoded"
 STRIDE = 6
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"  # of the test runner's own; a child needs none
+)
 
 
 @dataclass
