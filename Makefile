@@ -32,7 +32,7 @@ quick: $(VENV)/.dev ## lint, types and the fast tests: before each commit, withi
 	@$(MAKE) --no-print-directory lint types imports
 	$(BIN)/pytest -q -x -m "not slow" $(QUICK_TESTS)
 
-check: $(VENV)/.dev ## what CI runs: lint, types, import rules, tests
+check: $(VENV)/.dev ## lint, types, import rules, tests: what CI runs before test-browser
 	@$(MAKE) --no-print-directory lint types imports test
 
 lint: $(VENV)/.dev ## ruff
