@@ -35,7 +35,7 @@ quick: $(VENV)/.dev ## lint, types and the fast tests: before each commit, withi
 	@$(MAKE) --no-print-directory lint types imports
 	$(BIN)/pytest -q -x $(PARALLEL) -m "not slow" $(QUICK_TESTS)
 
-check: $(VENV)/.dev ## what CI runs: lint, types, import rules, tests
+check: $(VENV)/.dev ## lint, types, import rules, tests: what CI runs before test-browser
 	@$(MAKE) --no-print-directory lint types imports test
 
 lint: $(VENV)/.dev ## ruff
@@ -59,7 +59,7 @@ test-long: $(VENV)/.dev ## the tests, the slow ones included
 
 test-browser: $(VENV)/.dev ## the tests in a real browser; CHROMIUM=/path names another one, and none is a failure
 	@[ -x "$(CHROMIUM)" ] || { echo "make: there is no browser at $(CHROMIUM); set CHROMIUM=/path/to/chromium" >&2; exit 1; }
-	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q tests/hosting/test_chromium.py tests/hosting/test_trial_chromium.py $(ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q -m browser tests/hosting $(ARGS)
 
 pictures: $(VENV)/.dev ## draw the guides' pictures anew: pages with a real browser, the console from the demo
 	$(BIN)/python -m tests.tui.pictures

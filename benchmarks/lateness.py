@@ -66,9 +66,8 @@ async def expiries(engine: Engine, sow: Sow, count: int, over: float) -> Latenes
     return late
 
 
-async def f6(folder: Path, count: int = 1_000, over: float = 10.0) -> list[Line]:
-    """So many deadlines over so many seconds: bare timers first, then expiries, in one run."""
-    bare, file = await timers(count, over), folder / "f6.db"
+async def on_file(file: Path, count: int, over: float) -> Lateness:
+    """The expiries of a new SQLite file."""
 
     async def sow(engine: Engine, due: list[int]) -> None:
         await engine.apps.register(sample_app(key="bench"))
@@ -76,7 +75,13 @@ async def f6(folder: Path, count: int = 1_000, over: float = 10.0) -> list[Line]
         await asyncio.to_thread(seed, file, count, due=due)
 
     async with Engine.open(f"sqlite:///{file}", settings=Settings()) as engine:
-        late = await expiries(engine, sow, count, over)
+        return await expiries(engine, sow, count, over)
+
+
+async def f6(folder: Path, count: int = 1_000, over: float = 10.0) -> list[Line]:
+    """So many deadlines over so many seconds: bare timers first, then expiries, in one run."""
+    bare = await timers(count, over)
+    late = await on_file(folder / "f6.db", count, over)
     return compared("F6 lateness", late, bare, count, over)
 
 
