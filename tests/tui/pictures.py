@@ -31,6 +31,8 @@ from tests.tui.hand import Hand
 PICTURES = ROOT / "docs/pictures"
 NOW = datetime(2027, 3, 4, 9, 30, tzinfo=UTC)
 SIZE = (120, 34)
+LOW = {"fleet": 26, "jobs": 14, "apps": 14}
+"""Lines of a screen that has less to show."""
 _ELSEWHERE = re.compile(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)
 """Where the drawing would fetch its font from, and who drew it; any fixed-width font will do."""
 
@@ -71,6 +73,7 @@ def without_chance(configuration: str) -> Iterator[None]:
 
 async def fleet(hand: Hand) -> None:
     await hand.press("1", "f3")
+    await hand.press("g")
 
 
 async def installations(hand: Hand) -> None:
@@ -160,6 +163,7 @@ async def draw(folder: Path) -> None:
                 await scene(hand)
                 for field in app.screen.query(Input):
                     field.cursor_blink = False
+                await pilot.resize_terminal(SIZE[0], LOW.get(scene.__name__, SIZE[1]))
                 await settled(pilot)
                 shown = safe(app.export_screenshot(title="grantflow", simplify=True))
                 (folder / f"console-{scene.__name__}.svg").write_text(shown, encoding="utf-8")

@@ -333,7 +333,7 @@ async def test_the_audit_is_filtered_and_leads_to_its_installation(
             assert "only an operator may do this" in screen_text(app)
             await pilot.press("slash", *"verb:force outcome:previewed", "enter")
             await settled(pilot)
-            assert "1 actions" in screen_text(app)
+            assert "1 action" in screen_text(app)
             assert "OPS-312 a key leaked" in screen_text(app)
             await pilot.press("enter")
             await settled(pilot)
@@ -345,7 +345,7 @@ async def test_the_audit_is_filtered_and_leads_to_its_installation(
             await pilot.press("slash", *" state:active", "enter")
             await settled(pilot)
             assert "there is no field 'state'" in screen_text(app)
-            assert "1 actions" in screen_text(app)
+            assert "1 action" in screen_text(app)
 
 
 async def test_the_audit_is_read_page_by_page_in_both_directions(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ KEYS = ("F2 F3 F4", "a day, a week, a year on; again: stop (virtual time)")
 _WATCHED = 4.0
 """Seconds that a way lasts at least: whoever looks on sees what changes."""
 _STEP = 0.3
+_DRAWN_EVERY = 0.2
+"""Seconds between two looks at the fleet; drawing each day of a year would take longer than living it."""
 _DAY = timedelta(days=1)
 
 
@@ -81,13 +83,15 @@ class Travelling(Acting):
             self.run_worker(self._travel(self.advance, SPANS[at][2]), group="travel")
 
     async def _travel(self, advance: Advance, length: timedelta) -> None:
-        pause = min(_STEP, _WATCHED / max(1, length.days))
+        pause, drawn = min(_STEP, _WATCHED / max(1, length.days)), 0.0
         try:
             async with aclosing(advance(length)) as steps:
                 async for self._told in steps:
-                    self._show_time()
                     if not self.under_way:
                         break
+                    if (now := self.now_monotonic()) - drawn >= _DRAWN_EVERY:
+                        drawn = now
+                        self._show_time()
                     await asyncio.sleep(pause)
         except GrantflowError as error:
             self.tell(said(error), bad=True)

@@ -88,11 +88,11 @@ class TimeMachine:
         before, days = replace(self._tally), 0
         while length > timedelta(0):
             self._clock.advance(min(_DAY, length))
+            await self._engine.beat("scheduler")  # it has not been silent, only time went by
             length, days = length - _DAY, days + 1
             report = await self._scheduler.run_now()
             await self._scheduler.run_now("warnings")
             await self._scheduler.run_now("outbox")
-            await self._engine.beat("scheduler")  # it has not been silent, only time went by
             if report is None:
                 yield "the schedulers are paused: nothing is swept"
                 continue
