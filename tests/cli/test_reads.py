@@ -59,6 +59,8 @@ READS = [
     ["jobs", "list"],
     ["doctor"],
     ["db", "check"],
+    ["db", "upgrade"],
+    ["db", "upgrade", "--dry-run"],
     ["keys", "list"],
     ["keys", "verify"],
     ["machines", "show", "agent"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -102,8 +102,8 @@ def _backed_up(path: Path, version: int, progress: Progress) -> str:
     """The last committed state in a file of its own; a backup that was not finished never has the name of one."""
     target = _free(path, version)
     part = target.with_name(target.name + ".part")
-    with suppress(FileNotFoundError):
-        part.unlink()
+    for left in path.parent.glob(f"{part.name}*"):  # of a run that was killed, its journal too
+        left.unlink()
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, path.stat().st_mode & 0o777))
         with (

@@ -74,7 +74,7 @@ def upgrade(
 
 def _shown(plan: UpgradePlan, run: Run) -> None:
     if not plan.steps:
-        say(f"schema version {plan.version}: nothing to do")
+        _out.fields((("database", run.place), ("schema", plan.version), ("to do", "nothing")))
         return
     _out.fields(
         (
