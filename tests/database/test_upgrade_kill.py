@@ -1,4 +1,4 @@
-"""Kill -9 before and after every statement of an upgrade: the file is the old one or the new one, and it can go on."""
+"""Kill -9 before and after every statement of an upgrade: the file is the old or the new one, and it can go on."""
 
 from __future__ import annotations
 

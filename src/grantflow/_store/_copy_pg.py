@@ -28,6 +28,8 @@ _NOTE = (
     "ON CONFLICT (name) DO UPDATE SET after = excluded.after, rows = excluded.rows"
 )
 _FUNCTION = "DROP FUNCTION IF EXISTS grantflow_append_only()"
+_IN_ORDER = "SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off"
+"""Nothing is known yet about tables that were just filled, and a page of them is to be read by their key."""
 _REFUSES = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, TypeError, OverflowError)
 """What a row brings about that cannot be written, here or by the driver."""
 
@@ -120,6 +122,7 @@ def _counted() -> Iterator[str]:
 async def reading(url: str, timeout: float) -> AsyncIterator[PgSide]:
     """The source: until the block ends nobody writes to it."""
     async with _translating(), connected(url, timeout) as conn, conn.transaction(isolation="repeatable_read"):
+        await conn.execute(_IN_ORDER)
         present = {str(row[0]) for row in await conn.fetch(_TABLES)}
         if present:
             await conn.execute(f"LOCK TABLE {', '.join(sorted(present))} IN SHARE MODE")
@@ -133,6 +136,7 @@ async def writing(url: str, timeout: float) -> AsyncIterator[PgSide]:
         if not await conn.fetchval(LOCK):
             msg = "another copy or upgrade is at work on the target"
             raise DatabaseBusy(msg, hint="wait for it")
+        await conn.execute(_IN_ORDER)
         yield PgSide(conn)
 
 

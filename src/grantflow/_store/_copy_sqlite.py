@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from grantflow._database_model import Progress
 from grantflow._store import _copy, _ddl, _names, _version
 from grantflow._store._copy import Reached, Row, Shape
+from grantflow._store._ending import ended
 from grantflow._store._errors import translated
 from grantflow._store._lock import sole_writer
 from grantflow._store._statements import SCHEMA_ROW
@@ -140,31 +141,34 @@ class SqliteSide:
 async def reading(path: Path, timeout: float) -> AsyncIterator[SqliteSide]:
     """The source: until the block ends nobody writes to it."""
     there(path)
-    with _connected(path, timeout) as conn:
-        conn.execute("BEGIN IMMEDIATE")
+    async with _connected(path, timeout, "BEGIN IMMEDIATE") as conn:
         yield SqliteSide(conn)
 
 
 @asynccontextmanager
 async def writing(path: Path, timeout: float) -> AsyncIterator[SqliteSide]:
     """The target."""
-    with _connected(path, timeout) as conn:
-        conn.execute("PRAGMA journal_mode=WAL")
-        conn.execute("PRAGMA synchronous=FULL")
+    async with _connected(path, timeout, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL") as conn:
         yield SqliteSide(conn)
 
 
-@contextmanager
-def _connected(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
+@asynccontextmanager
+async def _connected(path: Path, timeout: float, *first: str) -> AsyncIterator[sqlite3.Connection]:
     """A connection for whatever thread, under the lock of all who write."""
-    try:
-        with (
-            sole_writer(path, timeout),
-            closing(sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)) as conn,
-        ):
-            yield conn
-    except sqlite3.Error as error:
-        raise translated(error) from error
+
+    def opened() -> sqlite3.Connection:
+        stack.enter_context(sole_writer(path, timeout))
+        made = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+        stack.callback(made.close)
+        for text in first:
+            made.execute(text)
+        return made
+
+    with ExitStack() as stack:
+        try:
+            yield await ended(asyncio.create_task(asyncio.to_thread(opened)))
+        except sqlite3.Error as error:
+            raise translated(error) from error
 
 
 def _switched(row: Row, places: Sequence[int]) -> Row:
