@@ -28,11 +28,12 @@ def stamp(row: Sequence[Any] | None, *, unfinished: bool = False) -> Stamp:
     if row is None and unfinished:
         msg = "the database is a copy that was never finished"
         raise SchemaMismatch(msg, hint="go on with it: grantflow db copy SOURCE TARGET")
-    if row is None or not all(type(value) is int for value in row) or len(row) < 2:
+    known = tuple(row or ())[: len(Stamp._fields)]  # a later release may have more to say
+    if len(known) < 2 or not all(type(value) is int for value in known):
         found = "none" if row is None else "unreadable"
         msg = f"the database has schema version {found}, this release needs {_names.SCHEMA_VERSION}"
         raise SchemaMismatch(msg)
-    return Stamp(row[0], row[1], row[2] if len(row) > 2 else row[0])
+    return Stamp(known[0], known[1], known[2] if len(known) > 2 else known[0])
 
 
 def check(row: Sequence[Any] | None, *, unfinished: bool = False) -> Stamp:
