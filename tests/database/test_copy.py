@@ -131,9 +131,9 @@ def test_killed_on_the_way_to_a_server(world: World, server: Server, share: floa
     name = f"killed_{int(share * 100)}"
     url, whole = (asyncio.run(created(server, name + end)) for end in ("", "_not"))
     work = partial(copy_database, url_of(file))
-    status, calls = in_a_fork(lambda: work(whole), calls=CALLS)
+    status, calls = in_a_fork(lambda: work(whole), methods=CALLS)
     assert (status, calls > 40) == (0, True)
-    status, _ = in_a_fork(lambda: work(url), int(calls * share), "after", calls=CALLS)
+    status, _ = in_a_fork(lambda: work(url), int(calls * share), "after", methods=CALLS)
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGKILL
     with pytest.raises(SchemaMismatch, match="never finished"):
@@ -210,7 +210,7 @@ async def _some_rows(engine: Engine) -> None:
 # -- what is refused --------------------------------------------------------------------------------
 async def test_nobody_writes_to_the_source_meanwhile(world: World, tmp_path: Path) -> None:
     file, _ = world
-    heard = []
+    heard: list[str] = []
 
     def progress(what: str, *_: int) -> None:
         if what == "compare" and not heard:
@@ -326,7 +326,7 @@ def test_fifty_thousand(tmp_path: Path, server: Server, monkeypatch: pytest.Monk
     url = asyncio.run(created(server, "fifty"))
     work = partial(copy_database, url_of(file), url)
     for number in (12, 30, 25):
-        status, _ = in_a_fork(work, number, "after", calls=("execute",))
+        status, _ = in_a_fork(work, number, "after", methods=("execute",))
         assert os.WIFSIGNALED(status)
     done = asyncio.run(_again(file, url))
     assert done.rows > 150_000

@@ -28,8 +28,8 @@ FEW = 6
 class Cursor(sqlite3.Cursor):
     """A cursor whose every statement may be the last."""
 
-    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        found: sqlite3.Cursor = killing.CALLS.around(partial(super().execute, sql, *values), self.connection, "")
+    def execute(self, sql: str, *values: Any) -> Cursor:
+        found: Cursor = killing.CALLS.around(partial(super().execute, sql, *values), self.connection, "")
         return found
 
 

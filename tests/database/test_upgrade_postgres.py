@@ -101,7 +101,7 @@ def test_killed_before_and_after_every_call(server: Server) -> None:
 
     asyncio.run(first())
     asyncio.run(ready())
-    status, made = in_a_fork(work, calls=CALLS)
+    status, made = in_a_fork(work, methods=CALLS)
     assert (status, made > 15) == (0, True)
     seen = set()
     for number in range(1, made + 1):
@@ -109,7 +109,7 @@ def test_killed_before_and_after_every_call(server: Server) -> None:
             if number < made - 4 and (number + len(moment)) % 5:
                 continue  # the last ones hold the commit
             asyncio.run(ready())
-            status, _ = in_a_fork(work, number, moment, calls=CALLS)
+            status, _ = in_a_fork(work, number, moment, methods=CALLS)
             assert os.WIFSIGNALED(status), (number, moment)
             assert os.WTERMSIG(status) == signal.SIGKILL
             version = asyncio.run(plan_upgrade(server.url("drill"))).version

@@ -33,14 +33,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Prepared]:
 
 
 def in_a_fork(
-    work: Callable[[], Awaitable[object]], number: int = 0, moment: str = "", calls: tuple[str, ...] = CALLS
+    work: Callable[[], Awaitable[object]], number: int = 0, moment: str = "", methods: tuple[str, ...] = CALLS
 ) -> tuple[int, int]:
     """Run it in a child that dies at one of its calls; returns the exit status and how many calls were made."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         try:
-            made = _deadly(number, moment, calls)
+            made = _deadly(number, moment, methods)
             asyncio.run(work())  # type: ignore[arg-type]
             os.write(writing, str(made()).encode())
         finally:
@@ -51,7 +51,7 @@ def in_a_fork(
     return os.waitpid(child, 0)[1], calls
 
 
-def _deadly(number: int, moment: str, calls: tuple[str, ...]) -> Callable[[], int]:
+def _deadly(number: int, moment: str, methods: tuple[str, ...]) -> Callable[[], int]:
     made = 0
 
     def around(original: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
@@ -68,7 +68,7 @@ def _deadly(number: int, moment: str, calls: tuple[str, ...]) -> Callable[[], in
 
         return call
 
-    for name in calls:
+    for name in methods:
         setattr(asyncpg.Connection, name, around(getattr(asyncpg.Connection, name)))
     return lambda: made
 
