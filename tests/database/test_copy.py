@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from benchmarks.world import Due, seed
 from grantflow import Actor, ClientCredentials, Copied, Engine, check_database, copy_database
 from grantflow._store import _copy
 from grantflow.errors import (
     ConfigurationError,
     CopyRefused,
-    DatabaseBusy,
     NotFound,
     SchemaMismatch,
     SchemaOutdated,
 )
 from grantflow.testing import SECRET, ManualClock, authorize, sample_app
 from tests.database.golden import content, written
-from tests.faults.verbs import BOB, PLATFORM, Prepared, opened, prepare
-from tests.postgres.conftest import created
-from tests.postgres.server import Server
-from tests.postgres.test_kill import in_a_fork
-
-MANY = 3_000
-CALLS = ("fetch", "fetchval", "execute", "copy_records_to_table")
-World = tuple[Path, Prepared]
-
-
-def url_of(file: Path) -> str:
-    return f"sqlite:///{file}"
-
-
-def made(folder: Path, many: int = MANY) -> World:
-    """The world of the drills, with client mode's sealed tokens, and thousands of rows more."""
-    file = folder / "g.db"
-    known = asyncio.run(prepare(file))
-    seed(file, many, due=Due.LATER)
-    return file, known
+from tests.database.worlds import MANY, World, looked_at, made, rows_in, rows_of, url_of
+from tests.faults.verbs import BOB, PLATFORM, opened
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +49,7 @@ async def test_everything_is_there_and_goes_on(world: World, empty: str) -> None
     done = await copy_database(url_of(file), empty, progress=lambda *more: told.append(more))
     assert done.rows == sum(len(rows) - 1 for name, rows in content(file).items() if name != "grantflow_schema")
     assert ("grantflow_transition", done.rows, done.rows) in [told[-1], *told]
-    assert await _rows_of(empty) == _rows_in(file)
+    assert await rows_of(empty) == rows_in(file)
     assert (await check_database(empty)).problems == ()
     clock = ManualClock()
     async with opened(empty, clock) as engine:
@@ -94,25 +70,6 @@ async def test_everything_is_there_and_goes_on(world: World, empty: str) -> None
         assert await engine.ops.broken_promises() == []
 
 
-def _rows_in(file: Path) -> dict[str, list[tuple[Any, ...]]]:
-    return {name: sorted(rows[1:], key=repr) for name, rows in content(file).items()}
-
-
-async def _rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    """As SQLite has them: truth as 0 and 1."""
-    conn = await asyncpg.connect(url)
-    try:
-        names = [row[0] for row in await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        found = {}
-        for name in names:
-            rows = await conn.fetch(f"SELECT * FROM {name}")
-            plain = [tuple(int(value) if isinstance(value, bool) else value for value in row) for row in rows]
-            found[name] = sorted(plain, key=repr)
-    finally:
-        await conn.close()
-    return found
-
-
 async def test_there_and_back_is_the_same(world: World, empty: str, tmp_path: Path) -> None:
     file, _ = world
     there = await copy_database(url_of(file), empty)
@@ -120,45 +77,11 @@ async def test_there_and_back_is_the_same(world: World, empty: str, tmp_path: Pa
     aside = await copy_database(url_of(file), url_of(tmp_path / "aside.db"))
     assert sums(there) == sums(back) == sums(aside)
     assert content(tmp_path / "back.db") == content(tmp_path / "aside.db")
-    assert _rows_in(tmp_path / "back.db") == _rows_in(file)
+    assert rows_in(tmp_path / "back.db") == rows_in(file)
     assert (await check_database(url_of(tmp_path / "back.db"))).problems == ()
 
 
 # -- stopped and gone on with ---------------------------------------------------------------------
-@pytest.mark.parametrize("share", [0.4, 0.5, 0.7, 0.9, 0.99])
-def test_killed_on_the_way_to_a_server(world: World, server: Server, share: float) -> None:
-    file, _ = world
-    name = f"killed_{int(share * 100)}"
-    url, whole = (asyncio.run(created(server, name + end)) for end in ("", "_not"))
-    work = partial(copy_database, url_of(file))
-    status, calls = in_a_fork(lambda: work(whole), methods=CALLS)
-    assert (status, calls > 40) == (0, True)
-    status, _ = in_a_fork(lambda: work(url), int(calls * share), "after", methods=CALLS)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
-    with pytest.raises(SchemaMismatch, match="never finished"):
-        asyncio.run(_looked_at(url))
-    done = asyncio.run(_again(file, url))
-    assert done.resumed > 0
-    assert asyncio.run(_rows_of(url)) == asyncio.run(_rows_of(whole)) == _rows_in(file)
-    assert asyncio.run(check_database(url)).problems == ()
-
-
-async def _again(file: Path, url: str) -> Copied:
-    """As soon as the server has noticed the death."""
-    for _ in range(50):
-        try:
-            return await copy_database(url_of(file), url)
-        except DatabaseBusy:
-            await asyncio.sleep(0.1)
-    raise AssertionError(url)
-
-
-async def _looked_at(url: str) -> None:
-    async with Engine.open(url):
-        pass
-
-
 class Stopped(Exception):
     """The person gave up."""
 
@@ -178,10 +101,10 @@ async def test_stopped_on_the_way_to_a_file(world: World, tmp_path: Path, table:
     with pytest.raises(Stopped):
         await copy_database(source, target, progress=stop_at(table, 2 if table == "index" else 1_500))
     with pytest.raises(SchemaMismatch, match="never finished"):
-        await _looked_at(target)
+        await looked_at(target)
     done = await copy_database(source, target)
     assert done.resumed > 700
-    assert _rows_in(tmp_path / "copy.db") == _rows_in(file)
+    assert rows_in(tmp_path / "copy.db") == rows_in(file)
 
 
 async def test_what_changed_while_a_copy_was_stopped_is_noticed(tmp_path: Path) -> None:
@@ -195,10 +118,10 @@ async def test_what_changed_while_a_copy_was_stopped_is_noticed(tmp_path: Path) 
     with pytest.raises(CopyRefused, match="grantflow_installation is not the same on both sides"):
         await copy_database(url_of(source), url_of(target))
     with pytest.raises(SchemaMismatch, match="never finished"):
-        await _looked_at(url_of(target))
+        await looked_at(url_of(target))
     done = await copy_database(url_of(source), url_of(target), restart=True)
     assert done.resumed == 0
-    assert _rows_in(target) == _rows_in(source)
+    assert rows_in(target) == rows_in(source)
 
 
 async def _some_rows(engine: Engine) -> None:
@@ -263,7 +186,7 @@ async def test_an_unfinished_copy_of_another_database(world: World, tmp_path: Pa
     with pytest.raises(CopyRefused, match="of another database"):
         await copy_database(url_of(other), target)
     await copy_database(url_of(other), target, restart=True)
-    assert _rows_in(tmp_path / "copy.db") == _rows_in(other)
+    assert rows_in(tmp_path / "copy.db") == rows_in(other)
 
 
 async def test_a_source_at_work_is_not_copied(tmp_path: Path) -> None:
@@ -317,17 +240,3 @@ async def test_two_copies_into_one_target_are_one(world: World, empty: str, tmp_
     twins = [Path(shutil.copy(world[0], tmp_path / f"{number}.db")) for number in range(2)]
     tried = await asyncio.gather(*(copy_database(url_of(file), empty) for file in twins), return_exceptions=True)
     assert sorted(type(one).__name__ for one in tried) == ["Copied", "DatabaseBusy"]
-
-
-@pytest.mark.slow
-def test_fifty_thousand(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_copy, "CHUNK", 5_000)
-    file, _ = made(tmp_path, 50_000)
-    url = asyncio.run(created(server, "fifty"))
-    work = partial(copy_database, url_of(file), url)
-    for number in (12, 30, 25):
-        status, _ = in_a_fork(work, number, "after", methods=("execute",))
-        assert os.WIFSIGNALED(status)
-    done = asyncio.run(_again(file, url))
-    assert done.rows > 150_000
-    assert asyncio.run(check_database(url)).problems == ()
