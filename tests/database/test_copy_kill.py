@@ -98,7 +98,8 @@ def test_on_the_way_to_a_file(world: World, folder: Path, few: bool) -> None:
     wanted, points = rows_in(source), [(n, when) for n in range(1, lines[0] + 1) for when in ("before", "after")]
     assert rows_in(folder / "whole.db") == wanted
     broken, resumed = [], 0
-    for number, moment in points[:: len(points) // 8] if few else points:
+    chunk = points[len(points) // 3 :][:14]  # begun, written, noted, committed: all of one chunk
+    for number, moment in [*points[:: len(points) // 6], *chunk] if few else points:
         for old in folder.glob("copy.db*"):
             old.unlink()
         status, _ = forked(lambda told: copied(source, target, told, number, moment))  # noqa: B023 - called at once
