@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from grantflow._ids import new_pkce
     from grantflow._job_rows import JobOutcome, JobState
     from grantflow._keys import KeyRing
-    from grantflow._machines import Definition, Proof, definitions, prove, waiting
+    from grantflow._machines import Definition, Proof, charts_from_env, definitions, prove, waiting
     from grantflow._maintenance import check_database, copy_database, plan_upgrade, upgrade_database
     from grantflow._model import (
         Account,
@@ -161,6 +161,7 @@ __all__ = [
     "Window",
     "WindowAccount",
     "__version__",
+    "charts_from_env",
     "check_database",
     "copy_database",
     "definitions",
@@ -189,7 +190,7 @@ _HOMES = {
     "grantflow._ids": "new_pkce",
     "grantflow._job_rows": "JobOutcome JobState",
     "grantflow._keys": "KeyRing",
-    "grantflow._machines": "Definition Proof definitions prove waiting",
+    "grantflow._machines": "Definition Proof charts_from_env definitions prove waiting",
     "grantflow._maintenance": "check_database copy_database plan_upgrade upgrade_database",
     "grantflow._held": "AccessToken Completed Granted Incident NoticeName Reported TokenHealth",
     "grantflow._model": (

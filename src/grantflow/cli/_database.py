@@ -99,9 +99,9 @@ def _shown(plan: UpgradePlan, run: Run) -> None:
 
 def check(ctx: typer.Context, json: Json = False) -> int:
     """Check version, tables, integrity, invariants and counters; reads the whole database."""
-    from grantflow import check_database
+    from grantflow import charts_from_env, check_database
 
-    found = asyncio.run(check_database(Run.of(ctx).existing()))
+    found = asyncio.run(check_database(Run.of(ctx).existing(), charts=charts_from_env()))
     if json:
         _out.as_json({"ok": not found.problems, **_out.plain(found)})
     else:
