@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -52,6 +51,8 @@ def upgrade(
     json: Json = False,
 ) -> None:
     """Bring the database to the schema of this release: all of it or nothing, safe to run again."""
+    import asyncio
+
     from grantflow import plan_upgrade, upgrade_database
 
     run = Run.of(ctx)
@@ -99,6 +100,8 @@ def _shown(plan: UpgradePlan, run: Run) -> None:
 
 def check(ctx: typer.Context, json: Json = False) -> int:
     """Check version, tables, integrity, invariants and counters; reads the whole database."""
+    import asyncio
+
     from grantflow import charts_from_env, check_database
 
     found = asyncio.run(check_database(Run.of(ctx).existing(), charts=charts_from_env()))
@@ -133,6 +136,8 @@ def copy(
     json: Json = False,
 ) -> None:
     """Copy a whole database into an empty one, compare both, and go on where a run was stopped."""
+    import asyncio
+
     from grantflow import copy_database
 
     began = time.monotonic()
