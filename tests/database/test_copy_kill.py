@@ -24,6 +24,9 @@ from tests.postgres.server import Server
 from tests.postgres.test_kill import in_a_fork
 
 CALLS = ("fetch", "fetchval", "execute", "copy_records_to_table")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"  # of the test runner's own; a child needs none
+)
 
 
 @pytest.fixture(autouse=True)

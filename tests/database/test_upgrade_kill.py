@@ -23,6 +23,9 @@ from tests.faults.killing import Calls, Told, forked
 
 OLGA = Actor.operator("olga")
 FEW = 6
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"  # of the test runner's own; a child needs none
+)
 
 
 class Cursor(sqlite3.Cursor):

@@ -21,6 +21,9 @@ from tests.postgres.test_kill import in_a_fork
 OLGA = Actor.operator("olga")
 CALLS = ("fetch", "fetchrow", "fetchval", "execute", "prepare")
 BRIEF = Settings(busy_timeout=timedelta(seconds=0.3))
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"  # of the test runner's own; a child needs none
+)
 
 
 async def rows(url: str, sql: str) -> list[tuple[object, ...]]:

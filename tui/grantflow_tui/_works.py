@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rich.style import Style
 from rich.text import Text
 
+from grantflow_machines import Severity
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._lines import Line
 from grantflow_tui._text import clean, lasting, term, until
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import Engine, Heartbeat, Held, Outbox, Pause
 
 SILENT = timedelta(seconds=60)
 """A process that said nothing for so long is not at work."""
-_WELL = Style(color="#1CFD91")
+_WELL = tint(Severity.OK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def at_work(works: Works) -> list[Line]:
         lines.append(row("at work", Text("nobody: nothing is swept, warned or renewed; grants still end", style=BAD)))
     for beat in works.beats[:6]:
         alive = beat.age <= SILENT
-        told = f"{beat.kind} · {lasting(beat.age)} ago · {beat.note or '-'} · {beat.host} {beat.pid}"
+        note = f"{beat.note} · " if beat.note else ""
+        told = f"{beat.kind} · {lasting(beat.age)} ago · {note}{beat.host} {beat.pid}"
         lines.append(row("at work" if alive else "silent", Text(clean(told), style=_WELL if alive else DIM)))
     return lines
 
