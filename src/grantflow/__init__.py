@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from grantflow._calendar import Heartbeat, Outbox, Pause, SweepPreview
     from grantflow._clock import SystemClock
     from grantflow._config import Settings
+    from grantflow._database_model import Copied, CopiedTable, DatabaseReport, Upgraded, UpgradePlan, UpgradeStep
     from grantflow._doctor import Finding, Health
     from grantflow._engine import Engine
     from grantflow._filter import duration, help_rows
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from grantflow._job_rows import JobOutcome, JobState
     from grantflow._keys import KeyRing
     from grantflow._machines import Definition, Proof, charts_from_env, definitions, prove, waiting
+    from grantflow._maintenance import check_database, copy_database, plan_upgrade, upgrade_database
     from grantflow._model import (
         Account,
         AppAccount,
@@ -85,9 +87,12 @@ __all__ = [
     "ClientCredentials",
     "Completed",
     "ConsentForm",
+    "Copied",
+    "CopiedTable",
     "Counts",
     "CountsFrom",
     "DatabaseCheck",
+    "DatabaseReport",
     "Definition",
     "Engine",
     "Explanation",
@@ -149,18 +154,25 @@ __all__ = [
     "Tokens",
     "TransitionRecord",
     "Unreadable",
+    "UpgradePlan",
+    "UpgradeStep",
+    "Upgraded",
     "Version",
     "Window",
     "WindowAccount",
     "__version__",
     "charts_from_env",
+    "check_database",
+    "copy_database",
     "definitions",
     "duration",
     "errors",
     "help_rows",
     "http_veto",
     "new_pkce",
+    "plan_upgrade",
     "prove",
+    "upgrade_database",
     "waiting",
 ]
 
@@ -170,6 +182,7 @@ _HOMES = {
     "grantflow._calendar": "Heartbeat Outbox Pause SweepPreview",
     "grantflow._clock": "SystemClock",
     "grantflow._config": "Settings",
+    "grantflow._database_model": "Copied CopiedTable DatabaseReport UpgradePlan UpgradeStep Upgraded",
     "grantflow._doctor": "Finding Health",
     "grantflow._engine": "Engine",
     "grantflow._filter": "duration help_rows",
@@ -178,6 +191,7 @@ _HOMES = {
     "grantflow._job_rows": "JobOutcome JobState",
     "grantflow._keys": "KeyRing",
     "grantflow._machines": "Definition Proof charts_from_env definitions prove waiting",
+    "grantflow._maintenance": "check_database copy_database plan_upgrade upgrade_database",
     "grantflow._held": "AccessToken Completed Granted Incident NoticeName Reported TokenHealth",
     "grantflow._model": (
         "Account AppAccount Attempt Authenticated ClientCredentials ConsentForm Counts Explanation "

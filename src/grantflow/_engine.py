@@ -107,7 +107,9 @@ class Engine(Timekeeping):
             charts: App kind → chart, for a host's own lifecycle.
 
         Raises:
-            SchemaMismatch: the database was written by another version of the schema.
+            SchemaOutdated: the database has an earlier schema; `grantflow db upgrade` changes it.
+            SchemaTooNew: it has a later one, which says that this release cannot work on it.
+            SchemaMismatch: nobody knows which schema it has, or it is an unfinished copy.
             DatabaseError: it cannot be opened; DatabaseUnreachable, where the server does not answer.
             ConfigurationError: a setting or the URL is malformed.
         """

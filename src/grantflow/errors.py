@@ -6,6 +6,8 @@
     ├── ConfigurationError
     │   ├── KeysMissing
     │   └── SchemaMismatch
+    │       ├── SchemaOutdated
+    │       └── SchemaTooNew
     ├── BadInput
     │   ├── BadCallback
     │   ├── FilterSyntaxError
@@ -17,6 +19,7 @@
     ├── PermissionDenied
     ├── Conflict
     │   └── PlanOutdated
+    ├── CopyRefused
     ├── Quarantined
     ├── DirectoryUnavailable
     ├── EngineClosed
@@ -82,6 +85,20 @@ class SchemaMismatch(ConfigurationError):
 
     code = "schema_mismatch"
     hint = "use the grantflow release that wrote the file, or upgrade it"
+
+
+class SchemaOutdated(SchemaMismatch):
+    """The database has the schema of an earlier release."""
+
+    code = "schema_outdated"
+    hint = "grantflow db upgrade"
+
+
+class SchemaTooNew(SchemaMismatch):
+    """The database has the schema of a later release, which this one cannot work on."""
+
+    code = "schema_too_new"
+    hint = "install the release of grantflow that upgraded the database, or a newer one"
 
 
 class BadInput(GrantflowError):
@@ -172,6 +189,12 @@ class PlanOutdated(Conflict):
     code = "plan_outdated"
     hint = "look at the installation again and make a new plan"
     retryable = False
+
+
+class CopyRefused(GrantflowError):
+    """The database cannot be copied as things are; what was copied so far stays, and is no database yet."""
+
+    code = "copy_refused"
 
 
 class Quarantined(GrantflowError):

@@ -62,6 +62,8 @@ READS = [
     ["jobs", "list"],
     ["doctor"],
     ["db", "check"],
+    ["db", "upgrade"],
+    ["db", "upgrade", "--dry-run"],
     ["keys", "list"],
     ["keys", "verify"],
     ["machines", "show", "agent"],

@@ -88,7 +88,7 @@ def fresh(template: Path, file: Path) -> None:
     shutil.copyfile(template, file)
 
 
-async def prepare(file: Path) -> Prepared:
+async def prepare(file: Path | str) -> Prepared:
     """Working installations, open attempts on every step, codes, spent tokens, suspensions and a held app."""
     async with opened(file, ManualClock()) as engine:
         await engine.apps.register(sample_app(key=KEY, versions=VERSIONS))

@@ -310,7 +310,7 @@ async def test_another_schema_is_refused(empty: str) -> None:
     await (await PostgresStore.open(empty, Settings(), NOW)).close()
     conn = await asyncpg.connect(empty)
     try:
-        await conn.execute("UPDATE grantflow_schema SET version = 99")
+        await conn.execute("UPDATE grantflow_schema SET version = 99, compatible_from = 99")
         with pytest.raises(SchemaMismatch, match="99") as raised:
             await open_store(empty, Settings(), NOW)
         assert raised.value.hint

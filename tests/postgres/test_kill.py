@@ -19,6 +19,8 @@ from tests.postgres.outside import Outside
 from tests.postgres.test_verbs import called, projection
 
 QUICK = ("send",)
+CALLS = ("fetch", "fetchmany", "execute")
+"""Methods of a connection that go to the server."""
 WRITING = [name for name, verb in VERBS.items() if verb.writes and not (verb.creates or verb.damage or verb.several)]
 """Verbs of one transaction each: what they leave is all or nothing."""
 
@@ -30,13 +32,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Prepared]:
     return file, asyncio.run(prepare(file))
 
 
-def in_a_fork(work: Callable[[], Awaitable[object]], number: int = 0, moment: str = "") -> tuple[int, int]:
+def in_a_fork(
+    work: Callable[[], Awaitable[object]], number: int = 0, moment: str = "", methods: tuple[str, ...] = CALLS
+) -> tuple[int, int]:
     """Run it in a child that dies at one of its calls; returns the exit status and how many calls were made."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         try:
-            made = _deadly(number, moment)
+            made = _deadly(number, moment, methods)
             asyncio.run(work())  # type: ignore[arg-type]
             os.write(writing, str(made()).encode())
         finally:
@@ -47,7 +51,7 @@ def in_a_fork(work: Callable[[], Awaitable[object]], number: int = 0, moment: st
     return os.waitpid(child, 0)[1], calls
 
 
-def _deadly(number: int, moment: str) -> Callable[[], int]:
+def _deadly(number: int, moment: str, methods: tuple[str, ...]) -> Callable[[], int]:
     made = 0
 
     def around(original: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
@@ -64,7 +68,7 @@ def _deadly(number: int, moment: str) -> Callable[[], int]:
 
         return call
 
-    for name in ("fetch", "fetchmany", "execute"):
+    for name in methods:
         setattr(asyncpg.Connection, name, around(getattr(asyncpg.Connection, name)))
     return lambda: made
 

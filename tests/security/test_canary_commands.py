@@ -38,8 +38,10 @@ CASES: dict[str, list[list[str]]] = {
     "changes": [[], ["--limit", "1"]],
     "counts": [[]],
     "db check": [[]],
+    "db copy": [["DATABASE", "NEW"], ["DATABASE", "DATABASE"], ["none.db", "NEW"]],
     "db init": [[]],
     "db recount": [[*REASON]],
+    "db upgrade": [[], ["--dry-run"]],
     "demo": [["--size", "20", "--keep", "NEW"]],
     "serve": [["--port", "0"]],
     "doctor": [[], ["--thorough"]],
@@ -170,6 +172,7 @@ class Wires:
             "WRONG TOML": str(self.folder / "wrong.toml"),
             "THERE": str(self.folder / "there.db"),
             "NEW": str(self.folder / "new.db"),
+            "DATABASE": str(path),
         }
         values = {"GRANTFLOW_DATABASE": str(path), "GRANTFLOW_KEYS": self.vault.key, **environment}
         answer = self._run(

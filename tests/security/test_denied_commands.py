@@ -50,6 +50,8 @@ LOOKS = {
 BY_CODE = {"scheduler status"}
 """Says by its exit code that nobody is at work."""
 OTHERS = {
+    "db copy": "reads a database whole and fills an empty one: for whoever may read the one and make the other",
+    "db upgrade": "changes tables, no installation: for whoever may alter them; the audit names who did",
     "db init": "makes a file that was not there; it belongs to whoever makes it",
     "demo": "works on a file of its own",
     "serve": "works on a file of its own",

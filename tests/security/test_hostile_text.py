@@ -32,6 +32,8 @@ SHOWS: dict[str, list[list[str]]] = {
     "audit": [["--limit", "500"], ["target:TEXT"]],
     "counts": [[]],
     "db check": [[]],
+    "db copy": [["TEXT", "TEXT"]],
+    "db upgrade": [[]],
     "doctor": [[]],
     "explain": [
         ["ID", "suspend"],

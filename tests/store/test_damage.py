@@ -89,7 +89,7 @@ async def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "edit",
     [
-        "UPDATE grantflow_schema SET version = 99",
+        "UPDATE grantflow_schema SET version = 99, compatible_from = 99",
         "DELETE FROM grantflow_schema",
         "DROP TABLE grantflow_schema",
     ],

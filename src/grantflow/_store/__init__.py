@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from grantflow._config import Settings
@@ -14,17 +15,26 @@ if TYPE_CHECKING:
 
 async def open_store(url: str, settings: Settings, now: Instant) -> Store:
     """Open the store behind a URL; raises ConfigurationError for an unknown scheme."""
-    if url.startswith("sqlite:"):
+    if is_sqlite(url):
         from grantflow._store.sqlite import SqliteStore
 
         return await SqliteStore.open(url, settings, now)
+    from grantflow._store.postgres import PostgresStore
+
+    return await PostgresStore.open(url, settings, now)
+
+
+def is_sqlite(url: str) -> bool:
+    """A SQLite file, or else PostgreSQL; raises ConfigurationError for anything else, and without the driver."""
+    if url.startswith("sqlite:"):
+        return True
     if url.startswith(("postgresql:", "postgres:")):
         try:
-            from grantflow._store.postgres import PostgresStore
+            import_module("asyncpg")
         except ImportError as error:
             msg = "PostgreSQL needs a driver that is not installed"
             raise ConfigurationError(msg, hint="pip install 'grantflow[postgres]'") from error
-        return await PostgresStore.open(url, settings, now)
+        return False
     scheme = url.split(":", 1)[0][:20]
     msg = f"unknown database scheme {scheme!r}"
     raise ConfigurationError(msg, hint="use sqlite:///grants.db or postgresql://user@host/database")

@@ -10,6 +10,8 @@ import errno
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -86,3 +88,13 @@ class FileLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+@contextmanager
+def sole_writer(database: Path, timeout: float) -> Iterator[None]:
+    """The lock that everybody who writes to a file holds, where this SQLite needs one."""
+    if not needs_lock():
+        yield
+        return
+    with closing(FileLock(database, timeout)) as lock, lock:
+        yield

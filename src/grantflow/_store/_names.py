@@ -1,6 +1,8 @@
 """What the tables are called: the hot path knows them by name, so that opening a file needs no SQLModel."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+COMPATIBLE_FROM = 3
+"""The oldest code that may work on this schema, by the schema it was made for; see _version."""
 
 SCHEMA = "grantflow_schema"
 APP = "grantflow_app"
@@ -21,3 +23,6 @@ QUARANTINE = "grantflow_quarantine"
 COUNT = "grantflow_count"
 JOB = "grantflow_job"
 JOB_ITEM = "grantflow_job_item"
+
+COPY = "grantflow_copy"
+"""There while a copy into this database is not finished."""

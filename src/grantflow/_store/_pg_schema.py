@@ -24,11 +24,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.types import TypeEngine
 
-from grantflow._store import _names, _tables
-from grantflow._store._pg_dialect import predicate
+from grantflow._store import _names, _tables, _version
+from grantflow._store._pg_dialect import predicate, spoken
 from grantflow._store._statements import SCHEMA_ROW
 from grantflow._store._tables import table_of
-from grantflow.errors import DatabaseError, SchemaMismatch
+from grantflow.errors import DatabaseError
 from grantflow_machines import Instant
 
 _REFUSE = (
@@ -36,17 +36,17 @@ _REFUSE = (
     "$$BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME "
     "USING ERRCODE = 'integrity_constraint_violation'; END$$"
 )
+COPYING = f"SELECT to_regclass('{_names.COPY}')"
 _PRESENT = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename LIKE 'grantflow\\_%'"
 
 
 def statements() -> list[str]:
     """The whole schema, in order."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-    made, metadata = [], MetaData()
-    for known in _tables.Base.metadata.sorted_tables:
-        table = _table(known, metadata)
+    made = []
+    for table in metadata().sorted_tables:
         made.append(str(CreateTable(table).compile(dialect=dialect)))
-        indexes = [_index(index, table) for index in sorted(known.indexes, key=lambda index: str(index.name))]
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
         made.extend(str(CreateIndex(index).compile(dialect=dialect)) for index in indexes)
     made.append(_REFUSE)
     for model in _tables.APPEND_ONLY:
@@ -55,6 +55,16 @@ def statements() -> list[str]:
             f"CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
             "FOR EACH STATEMENT EXECUTE FUNCTION grantflow_append_only()"
         )
+    return made
+
+
+def metadata() -> MetaData:
+    """The tables as PostgreSQL has them."""
+    made = MetaData()
+    for known in _tables.Base.metadata.sorted_tables:
+        table = _table(known, made)
+        for index in known.indexes:
+            _index(index, table)
     return made
 
 
@@ -107,16 +117,13 @@ async def ensure(conn: asyncpg.Connection, now: Instant) -> None:
             async with conn.transaction():
                 for statement in statements():
                     await conn.execute(statement)
-                values = (_names.SCHEMA_VERSION, now)
-                await conn.execute(f"INSERT INTO {table_of(_tables.Schema).name} VALUES ($1, $2)", *values)
+                values = (_names.SCHEMA_VERSION, now, _names.COMPATIBLE_FROM)
+                await conn.execute(spoken(_version.INSERT).sql, *values)
         except (asyncpg.DuplicateTableError, asyncpg.DuplicateFunctionError, asyncpg.UniqueViolationError):
             pass  # another process was first
     try:
-        version = await conn.fetchval(SCHEMA_ROW)
+        row = await conn.fetchrow(SCHEMA_ROW)
+        _version.check(row, unfinished=row is None and await conn.fetchval(COPYING) is not None)
     except asyncpg.UndefinedTableError as error:
         msg = "the database holds tables of grantflow but no schema version"
         raise DatabaseError(msg) from error
-    if version != _names.SCHEMA_VERSION:
-        found = "none" if version is None else version
-        msg = f"the database has schema version {found}, this release needs {_names.SCHEMA_VERSION}"
-        raise SchemaMismatch(msg, hint="use the grantflow release that wrote the database, or upgrade it")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from grantflow._store import _names
+from grantflow._store import _names, _version
 from grantflow._store._statements import SCHEMA_ROW
-from grantflow.errors import DatabaseError, SchemaMismatch
+from grantflow.errors import DatabaseError
 from grantflow_machines import Instant
 
 
@@ -20,7 +20,7 @@ def ensure(conn: sqlite3.Connection, now: Instant) -> None:
 
             for statement in statements():
                 conn.execute(statement)
-            conn.execute(f"INSERT INTO {_names.SCHEMA} VALUES (?, ?)", (_names.SCHEMA_VERSION, now))
+            conn.execute(_version.INSERT, (_names.SCHEMA_VERSION, now, _names.COMPATIBLE_FROM))
         conn.execute("COMMIT")
     except BaseException:
         if conn.in_transaction:
@@ -28,10 +28,7 @@ def ensure(conn: sqlite3.Connection, now: Instant) -> None:
         raise
     try:
         row = conn.execute(SCHEMA_ROW).fetchone()
+        _version.check(row, unfinished=row is None and _names.COPY in present)
     except sqlite3.Error as error:
         msg = "the file holds tables of grantflow but no schema version"
         raise DatabaseError(msg) from error
-    if row is None or row[0] != _names.SCHEMA_VERSION:
-        found = "none" if row is None else row[0]
-        msg = f"the database has schema version {found}, this release needs {_names.SCHEMA_VERSION}"
-        raise SchemaMismatch(msg)

@@ -283,7 +283,8 @@ MARK_QUARANTINED = f"UPDATE {_installation} SET quarantined=1, due_at=NULL, noti
 """Off the clock: a row set aside must not be due for ever."""
 LEAVE_QUARANTINE = f"DELETE FROM {_quarantine} WHERE installation_pk=?"
 RAW_INSTALLATION = f"SELECT * FROM {_installation} WHERE pk=?"
-SCHEMA_ROW = f"SELECT version FROM {_names.SCHEMA}"
+SCHEMA_ROW = f"SELECT * FROM {_names.SCHEMA}"
+"""Whatever columns it has; `_version` reads it."""
 
 
 def _sealed_batch(table: SealedIn, name: str, join: str = "", key: str = "pk") -> str:

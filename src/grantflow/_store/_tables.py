@@ -43,11 +43,12 @@ def _key() -> Any:
 
 
 class Schema(Base, table=True):
-    """One row: which version wrote the file."""
+    """One row: which version wrote the file, and the oldest code that may work on it."""
 
     __tablename__ = _names.SCHEMA
     version: int = Field(primary_key=True)
     made_at: int = _instant()
+    compatible_from: int
 
 
 class App(Base, table=True):

@@ -63,8 +63,8 @@ class PostgresStore(SqlStore):
     async def open(cls, url: str, settings: Settings, now: Instant) -> PostgresStore:
         """Connect, and create the schema of an empty database.
 
-        Raises SchemaMismatch for another schema version, ConfigurationError for a malformed URL, DatabaseError when
-        the server cannot be used.
+        Raises SchemaMismatch for a schema it cannot work on, ConfigurationError for a malformed URL, DatabaseError
+        when the server cannot be used.
         """
         opening = asyncio.get_running_loop().create_task(cls._opened(url, settings, now))
         try:

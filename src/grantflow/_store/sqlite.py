@@ -60,7 +60,7 @@ class SqliteStore(SqlStore):
     async def open(cls, url: str, settings: Settings, now: Instant) -> SqliteStore:
         """Open or create the file.
 
-        Raises SchemaMismatch for another schema version, DatabaseError when the file cannot be used.
+        Raises SchemaMismatch for a schema it cannot work on, DatabaseError when the file cannot be used.
         """
         opening = asyncio.get_running_loop().create_task(cls._opened(path_of(url), settings, now))
         try:

@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from grantflow import __version__
-from grantflow.cli import _act, _apps, _forecast, _jobs, _keys, _machines, _operate, _programs, _read, _time
+from grantflow.cli import (
+    _act,
+    _apps,
+    _database,
+    _forecast,
+    _jobs,
+    _keys,
+    _machines,
+    _operate,
+    _programs,
+    _read,
+    _time,
+)
 from grantflow.cli._errors import INTERRUPTED, code_of, report
 from grantflow.cli._out import be_plain, reader_left, say
 from grantflow.cli._run import Run
@@ -68,7 +80,7 @@ def _everywhere(
     ctx.obj = Run(database, operator)
 
 
-for part in (_read, _forecast, _act, _operate, _jobs, _apps, _time, _keys, _machines, _programs):
+for part in (_read, _forecast, _act, _operate, _jobs, _apps, _time, _keys, _machines, _database, _programs):
     part.add_to(app)
 
 

@@ -1,71 +1,22 @@
-"""The database itself, and the programs beside the engine: console, demonstration."""
+"""The programs beside the engine: console, demonstration."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from grantflow.cli import _out
-from grantflow.cli._act import Reason
-from grantflow.cli._out import say
-from grantflow.cli._read import Json
 from grantflow.cli._run import Run, user_name
 from grantflow.errors import GrantflowError
-
-if TYPE_CHECKING:
-    from grantflow import DatabaseCheck, Engine
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    database = typer.Typer(help="Create, check and recount the database.")
-    database.command()(init)
-    database.command()(check)
-    database.command()(recount)
-    app.add_typer(database, name="db")
     app.command()(tui)
     app.command()(demo)
     app.command()(serve)
-
-
-def init(ctx: typer.Context) -> None:
-    """Create an empty database; one that is there is only opened."""
-    run = Run.of(ctx)
-    there = run.file is not None and run.file.exists()
-
-    async def work(engine: Engine) -> None:
-        del engine
-
-    run.engine(work, create=True)
-    say(f"{'already there' if there else 'created'}: {_out.clean(run.place)}")
-
-
-def check(ctx: typer.Context, json: Json = False) -> int:
-    """Check schema, settings and integrity; reads the whole database."""
-
-    async def work(engine: Engine) -> DatabaseCheck:
-        return await engine.ops.check_database()
-
-    found = Run.of(ctx).engine(work)
-    if json:
-        _out.as_json({"ok": not found.problems, **_out.plain(found)})
-    else:
-        _out.fields((("schema", "ok"), *found.pragmas.items(), ("problems", f"{len(found.problems)}")))
-    for problem in found.problems:
-        say(f"problem: {_out.clean(problem)}")
-    return 1 if found.problems else 0
-
-
-def recount(ctx: typer.Context, reason: Reason) -> None:
-    """Count every installation again and correct the counters. Operators only."""
-    run = Run.of(ctx)
-    run.existing()
-    actor = run.somebody()
-    wrong = run.engine(lambda engine: engine.ops.reconcile_counts(actor=actor, reason=reason))
-    say(f"{wrong:,} counters were wrong" if wrong else "every counter was right")
 
 
 def tui(

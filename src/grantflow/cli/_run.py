@@ -44,7 +44,7 @@ class Run:
         if not self.database:
             msg = "no database was named"
             raise ConfigurationError(msg, hint="pass --database PATH or set GRANTFLOW_DATABASE")
-        return self.database if "://" in self.database else f"{_SQLITE}{Path(self.database).absolute()}"
+        return url_of(self.database)
 
     @property
     def file(self) -> Path | None:
@@ -103,6 +103,11 @@ class Run:
         if not self.is_operator:
             return Actor.user(user_name())
         return Actor.operator(self.claimed, claimed=True) if self.claimed else Actor.operator(user_name())
+
+
+def url_of(database: str) -> str:
+    """What was said as a URL; a plain path is a SQLite file."""
+    return database if "://" in database else f"{_SQLITE}{Path(database).absolute()}"
 
 
 def user_name() -> str:
