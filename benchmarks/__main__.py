@@ -1,4 +1,4 @@
-"""`python -m benchmarks [F1 F2 F3 F4 F5 F6 F7 F8 F9 sweep] [--json]`: a Markdown table of ratios."""
+"""`python -m benchmarks [F1 … F9 sweep] [--json]`: a Markdown table of ratios."""
 
 from __future__ import annotations
 

@@ -21,7 +21,19 @@ STRIDE = 8
 READS = {
     "engine": {
         *("accounts", "attempt", "attempts", "can_use", "count", "counts", "drain_notices", "explain", "find"),
-        *("form", "get", "guidance", "history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open"),
+        *(
+            "form",
+            "get",
+            "guidance",
+            "history",
+            "horizon",
+            "machine",
+            "next_due",
+            "now",
+            "on_due_earlier",
+            "open",
+            "place",
+        ),
         "subscribe",
         *("next_renewal", "next_warning"),
         *("narrowing", "scans", "suggestions"),

@@ -91,16 +91,17 @@ def checksum(path: Path, *, audit: bool = True) -> str:
 @contextmanager
 def refused_on_record(path: Path, *kinds: type[GrantflowError], match: str | None = None) -> Iterator[None]:
     """The block raises one of these errors: one line more on the record of operators, and no other change."""
-
-    def outcomes() -> list[str]:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
-            return [outcome for (outcome,) in conn.execute("SELECT outcome FROM grantflow_action ORDER BY pk")]
-
-    before, known = checksum(path, audit=False), outcomes()
+    before, known = checksum(path, audit=False), recorded(path)
     with pytest.raises(kinds, match=match):
         yield
     assert checksum(path, audit=False) == before, "a row was changed by what was refused"
-    assert outcomes() == [*known, "refused"]
+    assert [outcome for _, outcome in recorded(path)[len(known) :]] == ["refused"]
+
+
+def recorded(path: Path) -> list[tuple[str, str]]:
+    """Actor and outcome of every line of the operators' record."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
+        return conn.execute("SELECT actor, outcome FROM grantflow_action ORDER BY pk").fetchall()
 
 
 def query_of(returned: Returned) -> dict[str, str]:
@@ -129,9 +130,9 @@ class Stage:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as conn:
             return conn.execute(statement, values).fetchall()
 
-    def checksum(self) -> str:
+    def checksum(self, *, audit: bool = True) -> str:
         """One value over all stored rows."""
-        return checksum(self.path)
+        return checksum(self.path, audit=audit)
 
     def commits(self) -> int:
         """A number that differs whenever another connection has written; cheaper than a checksum."""
@@ -148,11 +149,16 @@ class Stage:
 
     @contextmanager
     def refused(self, *kinds: type[GrantflowError], match: str | None = None) -> Iterator[None]:
-        """The block raises exactly one of these errors and changes no row."""
-        before = self.checksum()
+        """The block raises exactly one of these errors and changes no row; an operator's attempt is on the record."""
+        before, known = self.checksum(audit=False), self.record()
         with pytest.raises(kinds, match=match):
             yield
-        assert self.checksum() == before, "a row was changed by what was refused"
+        assert self.checksum(audit=False) == before, "a row was changed by what was refused"
+        assert all(who.startswith("operator:") for who, _ in self.record()[len(known) :]), "no operator's attempt"
+
+    def record(self) -> list[tuple[str, str]]:
+        """Actor and outcome of every line of the operators' record."""
+        return recorded(self.path)
 
     def on_record(self, *kinds: type[GrantflowError], match: str | None = None) -> AbstractContextManager[None]:
         """The block is refused to an operator, or to somebody who would be one."""

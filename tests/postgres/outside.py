@@ -118,9 +118,15 @@ class PostgresStage(Stage):
         """See Stage.sql."""
         return self._seen.rows(statement, *values)
 
-    def checksum(self) -> str:
+    def checksum(self, *, audit: bool = True) -> str:
         """See Stage.checksum."""
-        return self._seen.checksum()
+        return self._seen.checksum(audit=audit)
+
+    def record(self) -> list[tuple[str, str]]:
+        """See Stage.record."""
+        return [
+            (str(who), str(told)) for who, told in self.sql("SELECT actor, outcome FROM grantflow_action ORDER BY pk")
+        ]
 
     def commits(self) -> int:
         """See Stage.commits."""
@@ -132,9 +138,8 @@ class PostgresStage(Stage):
 
     @contextmanager
     def _on_record(self, kinds: tuple[type[GrantflowError], ...], match: str | None) -> Iterator[None]:
-        asked = "SELECT outcome FROM grantflow_action ORDER BY pk"
-        before, known = self._seen.checksum(audit=False), self.sql(asked)
+        before, known = self._seen.checksum(audit=False), self.record()
         with pytest.raises(kinds, match=match):
             yield
         assert self._seen.checksum(audit=False) == before, "a row was changed by what was refused"
-        assert self.sql(asked) == [*known, ("refused",)]
+        assert [outcome for _, outcome in self.record()[len(known) :]] == ["refused"]
