@@ -7,6 +7,8 @@ from grantflow._rows import ControlRow
 PAUSED = "paused"
 BRAKE = "brake"
 """Who set a control that no person set."""
+LEAD = "lead"
+"""The lease of the process whose polling is enough: `at` is when it lapses, `by` the process, `detail` the term."""
 _HELD = "held:"
 _RELEASED = "released:"
 

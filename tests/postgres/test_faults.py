@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import timedelta
@@ -353,18 +352,3 @@ async def test_lasting_commits_are_the_default(url: str) -> None:
             assert await store.check() == []
         finally:
             await store.close()
-
-
-async def test_a_clock_that_disagrees_is_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    conn = await asyncpg.connect(url)
-    now: int = await conn.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-    await conn.close()
-    for ahead, level in ((0, None), (10, logging.WARNING), (-600, logging.ERROR)):
-        caplog.clear()
-        store = await PostgresStore.open(url, Settings(), now + ahead * 1_000_000)
-        assert float(store.pragmas()["clock_skew"].split()[0]) == pytest.approx(ahead, abs=5)
-        store._compared = -1000.0  # a minute later
-        await store.due(now + ahead * 1_000_000, 1)
-        await store.close()
-        assert {record.levelno for record in caplog.records} == ({level} if level else set())
-        assert len(caplog.records) == (2 if level else 0)

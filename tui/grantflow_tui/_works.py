@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SILENT = timedelta(seconds=60)
 """A process that said nothing for so long is not at work."""
+APART = timedelta(seconds=1)
+"""How far this machine's clock may be off the database's without a warning."""
 _WELL = Style(color="#1CFD91")
 
 
@@ -34,6 +36,7 @@ class Works:
     overdue: int
     held: tuple[Held, ...]
     outbox: Outbox
+    skew: timedelta | None
 
     @property
     def alive(self) -> tuple[Heartbeat, ...]:
@@ -54,6 +57,7 @@ async def read(engine: Engine) -> Works:
         preview.overdue,
         preview.held,
         await engine.ops.outbox(),
+        engine.clock_skew(),
     )
 
 
@@ -76,7 +80,8 @@ def at_work(works: Works) -> list[Line]:
     for beat in works.beats[:6]:
         alive = beat.age <= SILENT
         told = f"{beat.kind} · {lasting(beat.age)} ago · {beat.note or '-'} · {beat.host} {beat.pid}"
-        lines.append(row("at work" if alive else "silent", Text(clean(told), style=_WELL if alive else DIM)))
+        name = "silent" if not alive else "leads" if beat.leads else "at work"
+        lines.append(row(name, Text(clean(told), style=_WELL if alive else DIM)))
     return lines
 
 
@@ -85,11 +90,15 @@ def clocks(works: Works, now: datetime) -> list[Line]:
     late = Text(f"{works.overdue:,} overdue", style=BAD if works.overdue else DIM)
     due = Text(until(works.next_due, now) + "  ")
     due.append_text(late)
-    return [
+    lines = [
         row("next due", due, "is:overdue" if works.overdue else None),
         row("next warning", until(works.next_warning, now)),
         row("next renewal", until(works.next_renewal, now)),
     ]
+    if works.skew is not None:
+        told = f"{works.skew.total_seconds():+.3f} s off the database's"
+        lines.append(row("this clock", Text(told, style=BAD if abs(works.skew) > APART else DIM)))
+    return lines
 
 
 def waiting(works: Works, now: datetime) -> list[Line]:
