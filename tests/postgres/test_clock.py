@@ -14,7 +14,8 @@ import time_machine
 
 from grantflow import Actor, Engine, Health, Settings
 from grantflow._clock import FollowedClock
-from grantflow._store.postgres import _NOW, PostgresStore
+from grantflow._store._pg_lead import NOW as NOW_THERE
+from grantflow._store.postgres import PostgresStore
 from grantflow.errors import ClockSkewed
 from grantflow.testing import ManualClock, People, authorize, sample_app
 from grantflow_scheduler import Scheduler
@@ -37,7 +38,7 @@ async def look(engine: Engine) -> None:
     store = engine._core.store
     assert isinstance(store, PostgresStore)
     async with store.pool.acquire() as conn:
-        store._look(await conn.fetchval(_NOW))
+        await store._look(conn)
 
 
 @pytest.mark.parametrize("ahead", [0, 10, -10, 600, -600, 86_400])
@@ -56,7 +57,7 @@ async def test_it_is_never_ahead_of_the_database(url: str) -> None:
     try:
         async with Engine.open(url) as engine:
             for _ in range(50):
-                assert engine._core.now() <= await conn.fetchval(_NOW)
+                assert engine._core.now() <= await conn.fetchval(f"SELECT {NOW_THERE}")
                 await look(engine)
     finally:
         await conn.close()

@@ -14,7 +14,7 @@ from asyncpg.transaction import Transaction
 
 from grantflow import Settings
 from grantflow._ports import Reseal, Retention, SealedIn
-from grantflow._rows import Change, Load, OutboxRow, Snapshot, TokenRow
+from grantflow._rows import Change, ControlRow, Load, OutboxRow, Snapshot, TokenRow
 from grantflow._store import open_store
 from grantflow._store._pg_locks import JUST_THE_ID, locks
 from grantflow._store.postgres import PostgresStore
@@ -147,6 +147,41 @@ async def test_a_commit_without_an_answer_is_looked_up(
     assert [step.version for step in await store.history(row.pk, 9, None)] == [2, 1]
     assert len(await store.pending_notices(NOW, 9)) == 1
     assert await store.counts() == [("crm", "over", 1)]
+
+
+async def test_an_id_that_somebody_else_was_given_after_a_crash_proves_nothing(
+    store: PostgresStore, server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await new_installation(store, await new_app(store), "i1")
+    commit, broken = Transaction.commit, 0
+
+    async def breaks(self: Any) -> None:
+        """The server dies, and the next transaction there gets the id of the one that was lost."""
+        nonlocal broken
+        broken += 1
+        if broken > 1:
+            await commit(self)
+            return
+        mine = await self._connection.fetchval("SELECT pg_current_xact_id()::text")
+        await asyncio.to_thread(server.stop_at_once)
+        await asyncio.to_thread(server.start)
+        outside = Outside(url)
+        try:
+            taken = 0
+            while taken < int(mine):
+                ((taken,),) = outside.rows("SELECT pg_current_xact_id()::text::bigint")
+        finally:
+            outside.close()
+        raise asyncpg.ConnectionDoesNotExistError
+
+    monkeypatch.setattr(Transaction, "commit", breaks)
+    change = await store.transact(Load(installation="i1"), moving("over", notice=True))
+    assert change.installation is not None
+    assert broken == 2, "what the server calls committed was somebody else's"
+    assert [step.version for step in await store.history(row.pk, 9, None)] == [2, 1]
+    broken = 0
+    with pytest.raises(DatabaseUnreachable, match="nobody can tell"):
+        await store.transact(Load(), lambda _: Change(set_controls=[ControlRow("x", NOW, "me", "why")]))
 
 
 async def test_a_lost_race_for_a_key_is_run_again_and_sees_the_winner(store: PostgresStore, url: str) -> None:

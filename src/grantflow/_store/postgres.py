@@ -25,9 +25,10 @@ from grantflow._store._connection import Counts, Job, RowRefused
 from grantflow._store._ending import ended
 from grantflow._store._pg_connection import Bridge, crossing
 from grantflow._store._pg_errors import DATABASE_FAILURES, is_away, may_run_again, translated
+from grantflow._store._pg_fate import LOOK, SINCE, UNKNOWN, Uncertain
 from grantflow._store._pg_hints import Hints
 from grantflow._store._pg_lead import NOW
-from grantflow._store._pg_locks import CLAIM, FATE, HOLD, Turns, locks
+from grantflow._store._pg_locks import CLAIM, HOLD, Turns, locks
 from grantflow._store._sql_store import SqlStore
 from grantflow._store._writing import flush_counts
 from grantflow.errors import BadInput, ConfigurationError, DatabaseError, DatabaseUnreachable, GrantflowError
@@ -42,7 +43,7 @@ _WARN = timedelta(seconds=1)
 """How far this machine's clock and the database's may be apart without a word."""
 _EVERY, _IN_DOUBT = 60.0, 5.0
 """Seconds between two looks at the database's clock: as a rule, and while the two disagree."""
-_NOW = f"SELECT {NOW}"
+_LOOK = f"SELECT {NOW}, {SINCE}"
 _INVALID = (
     "SELECT 'the index ' || i.indexrelid::regclass || ' is not valid' FROM pg_index i JOIN pg_class c "
     "ON c.oid = i.indrelid WHERE c.relname LIKE 'grantflow\\_%' AND c.relnamespace = current_schema()::regnamespace "
@@ -62,6 +63,7 @@ class PostgresStore(SqlStore):
         self._writing: set[asyncio.Task[Any]] = set()
         self._begun = 0
         self._clock = FollowedClock()
+        self._since = ""
         self._following: asyncio.Task[None] | None = None
         self._hints = Hints(url, pool, patience)
         self._closing: asyncio.Task[None] | None = None
@@ -105,7 +107,7 @@ class PostgresStore(SqlStore):
             async with pool.acquire() as conn:
                 await _pg_schema.ensure(conn, now)
                 store = cls(url, pool, patience, await _facts(conn))
-                store._look(await conn.fetchval(_NOW))
+                await store._look(conn)
         except DATABASE_FAILURES as error:
             pool.terminate()
             raise translated(error) from error
@@ -140,8 +142,8 @@ class PostgresStore(SqlStore):
         while True:
             try:
                 return await attempt()
-            except _Uncertain as uncertain:
-                if await self._was_committed(uncertain.transaction, until + self._patience):
+            except Uncertain as uncertain:
+                if await self._was_committed(uncertain, until + self._patience):
                     return uncertain.result
             except GrantflowError:
                 raise
@@ -170,25 +172,22 @@ class PostgresStore(SqlStore):
                 await transaction.commit()
             except DATABASE_FAILURES as error:
                 if is_away(error) or isinstance(error, TimeoutError):
-                    raise _Uncertain(name, result) from error
+                    raise Uncertain(name, result, self._since) from error
                 raise
             return result
 
-    async def _was_committed(self, transaction: str, until: float) -> bool:
+    async def _was_committed(self, uncertain: Uncertain, until: float) -> bool:
         """Ask the server what became of a transaction whose commit got no answer."""
         while time.monotonic() < until:
             try:
                 async with self.pool.acquire(timeout=self._patience) as conn:
-                    fate = await conn.fetchval(FATE, transaction)
-            except asyncpg.InvalidParameterValueError:
-                return False  # another server took over that never heard of it
+                    committed = await uncertain.was_committed(conn)
             except DATABASE_FAILURES:
-                fate = "in progress"
-            if fate != "in progress":
-                return bool(fate == "committed")
+                committed = None
+            if committed is not None:
+                return committed
             await asyncio.sleep(0.1)
-        msg = "the connection broke during a commit, and nobody can tell yet whether it was written"
-        raise DatabaseUnreachable(msg, hint="look at the installation before you try again")
+        raise DatabaseUnreachable(UNKNOWN, hint=LOOK)
 
     def _hold(self, conn: Bridge, installations: Sequence[int], attempts: Sequence[int]) -> None:
         if installations or attempts:
@@ -235,11 +234,12 @@ class PostgresStore(SqlStore):
             await asyncio.sleep(_EVERY if abs(self._clock.skew) <= _WARN else _IN_DOUBT)
             with suppress(*DATABASE_FAILURES):
                 async with self.pool.acquire(timeout=self._patience) as conn:
-                    self._look(await conn.fetchval(_NOW))
+                    await self._look(conn)
 
-    def _look(self, database: Instant) -> None:
+    async def _look(self, conn: asyncpg.Connection) -> None:
         before = abs(self._clock.skew) > _WARN
-        self._clock.look(database)
+        now, self._since = await conn.fetchrow(_LOOK)
+        self._clock.look(now)
         seconds = self._clock.skew.total_seconds()
         self._facts["clock_skew"] = f"{seconds:+.3f} s"
         if abs(self._clock.skew) > _WARN:
@@ -308,15 +308,6 @@ class PostgresStore(SqlStore):
                 await self.pool.close()
         except DATABASE_FAILURES:
             self.pool.terminate()
-
-
-class _Uncertain(Exception):
-    """The connection broke while a transaction was being committed."""
-
-    def __init__(self, transaction: str, result: object) -> None:
-        super().__init__(transaction)
-        self.transaction = transaction
-        self.result = result
 
 
 def _run(bridge: Bridge, job: Job, load: Load | None) -> tuple[str, Any]:
