@@ -23,7 +23,7 @@ _TICK = 1.0
 _BEAT = 5.0
 _TERM = timedelta(seconds=15)
 """After which a lead that could not be renewed is another's."""
-_BEHIND = timedelta(seconds=1)
+_BEHIND = timedelta(milliseconds=250)
 """How late an expiry must be before a process that does not lead takes it for left undone, at most twice that."""
 _SELDOM = 4
 """A process that does not lead does a whole round of a duty each so many intervals, whatever it sees."""
