@@ -28,17 +28,10 @@ from grantflow.errors import (
 )
 from tests.postgres.outside import Outside
 from tests.postgres.server import Server
-from tests.postgres.test_processes import each_moved_once, filled
+from tests.postgres.sweeping import Sweeping, each_moved_once, filled, until
 from tests.store.builders import DAY, NOW, attempt, fresh, move, moving, new_app, new_installation, recorded
 
 HASTY = Settings(busy_timeout=timedelta(milliseconds=150))
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for something another task or the server does."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - nobody sets an event for it
-            await asyncio.sleep(0.002)
 
 
 async def until_free(store: PostgresStore) -> None:
@@ -47,29 +40,26 @@ async def until_free(store: PostgresStore) -> None:
 
 
 # -- the server ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("restarts", [3, pytest.param(50, marks=pytest.mark.slow)])
 async def test_an_immediate_stop_in_mid_sweep_loses_and_doubles_nothing(
-    store: PostgresStore, server: Server, url: str
+    store: PostgresStore, server: Server, url: str, restarts: int
 ) -> None:
-    await filled(store, 300)
-    pks = sorted(await store.due(NOW + DAY, 999))
-    done = 0
-
-    async def sweep() -> None:
-        nonlocal done
-        for start in range(0, len(pks), 10):
-            chunk = await store.sweep_chunk(pks[start : start + 10], NOW + DAY, moving("over", notice=True), 1)
-            done += len(chunk.changes)
-
-    sweeping = asyncio.create_task(sweep())
-    for mark in (40, 120, 200):
-        await until(lambda mark=mark: done >= mark)  # type: ignore[misc]
+    rows = 100 * (restarts + 1)
+    await filled(store, rows)
+    sweep = Sweeping()
+    others = [await PostgresStore.open(url, Settings(), NOW) for _ in range(2)]
+    sweeping = asyncio.gather(*(sweep.run(one) for one in (store, *others)))
+    for restart in range(restarts):
+        await until(lambda restart=restart: sweep.done >= 100 * restart + 40)  # type: ignore[misc]
         await asyncio.to_thread(server.stop_at_once)
         await asyncio.to_thread(server.start)
     await sweeping
-    assert done == len(pks)
+    for one in others:
+        await one.close()
+    assert sweep.done == rows, "each row was acknowledged once"
     outside = Outside(url)
     try:
-        each_moved_once(outside, 300)
+        each_moved_once(outside, rows)
     finally:
         outside.close()
 

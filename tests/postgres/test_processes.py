@@ -11,53 +11,16 @@ from functools import partial
 
 import pytest
 
-from grantflow._rows import Load, TransitionRow
-from grantflow._store._statements import INSTALLATION_COLUMNS, columns, listed
+from grantflow._rows import Load
 from grantflow._store.postgres import PostgresStore
 from tests.postgres.linear import Op, violations
 from tests.postgres.outside import Outside
+from tests.postgres.sweeping import each_moved_once, filled
 from tests.store import processes
-from tests.store.builders import NOW, moving, new_app, new_installation
+from tests.store.builders import moving, new_app, new_installation
 from tests.store.processes import line_of, together
 
 worker = partial(processes.worker, "tests.postgres.worker")
-
-
-async def filled(store: PostgresStore, count: int) -> None:
-    """Installations that are due; all of them but the first by one statement each, as a copy of it."""
-    row = await new_installation(store, await new_app(store), "i0", due=NOW)
-    copied = ", ".join(name for name in INSTALLATION_COLUMNS if name not in {"pk", "public_id", "subject_id"})
-    async with store.pool.acquire() as conn, conn.transaction():
-        await conn.execute(
-            f"INSERT INTO grantflow_installation (public_id, subject_id, {copied}) "
-            f"SELECT 'i' || n, 's' || n, {copied} FROM grantflow_installation, generate_series(1, $1) n "
-            "WHERE pk = $2",
-            count - 1,
-            row.pk,
-        )
-        steps = tuple(name for name in columns(TransitionRow) if name != "installation_pk")
-        await conn.execute(
-            f"INSERT INTO grantflow_transition (installation_pk, {', '.join(steps)}) "
-            f"SELECT i.pk, {listed('t', steps)} "
-            "FROM grantflow_installation i, grantflow_transition t WHERE i.pk <> $1",
-            row.pk,
-        )
-        await conn.execute("UPDATE grantflow_count SET n = $1", count)
-
-
-def each_moved_once(outside: Outside, count: int) -> None:
-    """Every row ended in two steps, with one notice, and the counters know it."""
-    assert outside.rows("SELECT state, version, count(*) FROM grantflow_installation GROUP BY 1, 2") == [
-        ("over", 2, count)
-    ]
-    trail = (
-        "SELECT installation_pk, string_agg(version::text, ' ' ORDER BY version) FROM grantflow_transition GROUP BY 1"
-    )
-    assert {versions for _, versions in outside.rows(trail)} == {"1 2"}
-    once = "SELECT count(*), count(DISTINCT installation_pk) FROM grantflow_outbox"
-    assert outside.rows(once) == [(count, count)]
-    counted = "SELECT state, sum(n)::bigint FROM grantflow_count GROUP BY 1 HAVING sum(n) <> 0"
-    assert outside.rows(counted) == [("over", count)]
 
 
 async def test_four_processes_sweep_the_same_rows_each_once(store: PostgresStore, url: str) -> None:

@@ -6,7 +6,7 @@ it never heard of to somebody else's: *committed* then counts only where a row t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -20,6 +20,7 @@ _FATE = f"SELECT pg_xact_status($1::text::xid8), {SINCE}"
 _OURS = "xmin::text = ($1::text::numeric % 4294967296)::text"  # a row carries the lower half of the id
 _STEP = f"SELECT count(*) FROM {_names.TRANSITION} WHERE {_OURS} AND installation_pk = $2 AND version = $3"
 _ATTEMPT = f"SELECT count(*) FROM {_names.ATTEMPT} WHERE {_OURS} AND pk = $2"
+_TOKENS = f"SELECT count(*) FROM {_names.TOKEN_SET} WHERE {_OURS} AND installation_pk = $2"
 
 
 @dataclass(eq=False)
@@ -42,8 +43,8 @@ class Uncertain(Exception):
             return False  # another server took over that has not come so far
         if fate == "in progress":
             return None
-        if fate != "committed":
-            return False
+        if fate != "committed" or _wrote_nothing(self.result):
+            return bool(fate == "committed")
         if (proof := _proof(self.result)) is not None:
             text, values = proof
             return bool(await conn.fetchval(text, self.transaction, *values))
@@ -56,13 +57,23 @@ UNKNOWN = "the connection broke during a commit, and nobody can tell whether it 
 LOOK = "look at the installation before you try again"
 
 
+def _wrote_nothing(result: object) -> bool:
+    if isinstance(result, ChunkDone):
+        return not result.changes and not result.quarantined
+    return isinstance(result, Change) and replace(result, result=None) == Change()
+
+
 def _proof(result: object) -> tuple[str, tuple[int, ...]] | None:
-    """Where a row stands that the transaction wrote and that nobody changes."""
+    """Where a row stands that the transaction wrote and that nobody else changes meanwhile."""
     changes = result.changes if isinstance(result, ChunkDone) else [result]
     for change in changes:
-        if isinstance(change, Change) and change.transitions:
+        if not isinstance(change, Change):
+            continue
+        if change.transitions:
             step = change.transitions[0]
             return _STEP, (step.installation_pk, step.version)
-        if isinstance(change, Change) and change.new_attempts:
+        if change.new_attempts:
             return _ATTEMPT, (change.new_attempts[0].pk,)
+        if change.tokens is not None:
+            return _TOKENS, (change.tokens.installation_pk,)
     return None
