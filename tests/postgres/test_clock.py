@@ -81,7 +81,7 @@ async def test_more_than_a_minute_off_nothing_is_moved_by_time_and_people_are_se
         assert (await engine.ledger.authenticate(tokens.access_token.value)).installation == tokens.installation
         for verb in (engine.sweep, engine.warn_due, engine.forget):
             with pytest.raises(ClockSkewed, match=r"\+600 s off") as raised:
-                await verb()  # type: ignore[operator]  # three verbs that need no argument
+                await verb()
             assert raised.value.hint
         assert not await engine.beat("scheduler", lead=True), "who moves nothing does not lead"
         wrong = [one for one in await engine.ops.diagnose() if one.check == "clock skew"]

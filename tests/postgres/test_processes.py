@@ -89,7 +89,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
 def test_the_checker_finds(planted: list[tuple[int, str, int, int, int, str]]) -> None:
-    ops = [Op(process, "i1", what, began, ended, *seen) for process, what, began, ended, *seen in planted]
+    ops = [Op(one[0], "i1", *one[1:]) for one in planted]
     assert len(violations(ops, (1, "active"))) >= 1
 
 
