@@ -63,7 +63,8 @@ class Outside:
         tables = [one for one in _tables.Base.metadata.tables.values() if one.name != "grantflow_schema"]
         gone = "; ".join(f"DELETE FROM {table.name}" for table in tables)
         first = ", ".join(f"setval('{table.name}_pk_seq', 1, FALSE)" for table in tables if "pk" in table.columns)
-        text = f"SET session_replication_role = replica; {gone}; SELECT {first}; SET session_replication_role = origin"
+        role = "SET session_replication_role"
+        text = f"{role} = replica; {gone}; SELECT {first}; {role} = origin"
         self._wait(self._conn.execute(text))
 
     def close_gaps(self) -> None:

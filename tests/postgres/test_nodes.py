@@ -160,6 +160,14 @@ async def test_a_due_time_of_another_node_is_met_without_a_poll(url: str, outsid
         assert max(await late(outside, 4, 10)) < 0.25
 
 
+async def test_a_program_that_ends_at_once_has_told_what_is_due(url: str, outside: Outside) -> None:
+    async with node(url) as daemon, Scheduler(daemon[0], interval=timedelta(seconds=60)):
+        await until(lambda: outside.rows(f"SELECT count(*) {LISTENERS}") == [(1,)])
+        async with node(url) as host:
+            await granted(host)
+        assert (await late(outside, 1, 10))[0] < 0.25
+
+
 async def test_a_connection_for_hints_that_broke_costs_an_interval_and_is_made_again(
     url: str, outside: Outside
 ) -> None:

@@ -27,6 +27,8 @@ _APART = 0.1
 _AGAIN = 1.0
 """Seconds before somebody who cannot listen tries again; doubles up to …"""
 _LONGEST = 30.0
+_LAST_WORD = 0.5
+"""Seconds that a hint has when the process leaves."""
 _LISTENER = {"application_name": "grantflow hints"}
 
 
@@ -52,12 +54,16 @@ class Hints:
     async def _tell(self) -> None:
         while self._earliest is not None:
             await asyncio.sleep(max(0.0, self._told + _APART - time.monotonic()))
-            due, self._earliest, self._told = self._earliest, None, time.monotonic()
-            try:
-                async with self._pool.acquire(timeout=self._patience) as conn:
-                    await conn.execute(_TELL, f"{self._me} {due}")
-            except DATABASE_FAILURES as error:
-                _log.info("a hint was not told (%s); polls find what is due", type(error).__name__)
+            await self._tell_now()
+
+    async def _tell_now(self) -> None:
+        due, self._told = self._earliest, time.monotonic()
+        self._earliest = None
+        try:
+            async with self._pool.acquire(timeout=self._patience) as conn:
+                await conn.execute(_TELL, f"{self._me} {due}")
+        except DATABASE_FAILURES as error:
+            _log.info("a hint was not told (%s); polls find what is due", type(error).__name__)
 
     # -- hearing --------------------------------------------------------------------------------
     def hear(self, callback: Callable[[Instant], None]) -> None:
@@ -96,7 +102,7 @@ class Hints:
             callback(due)
 
     async def close(self) -> None:
-        """Leave; what was not told yet is not."""
+        """Tell what waits to be told, if the server answers at once, then leave."""
         tasks = [task for task in (self._telling, self._listening) if task is not None]
         self._telling = self._listening = None
         for task in tasks:
@@ -104,3 +110,6 @@ class Hints:
         for task in tasks:
             with suppress(asyncio.CancelledError, *DATABASE_FAILURES):
                 await ended(task)
+        if self._earliest is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._tell_now(), _LAST_WORD)
