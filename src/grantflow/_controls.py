@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from grantflow._rows import ControlRow
 
 PAUSED = "paused"
@@ -11,6 +13,15 @@ LEAD = "lead"
 """The lease of the process whose polling is enough: `at` is when it lapses, `by` the process, `detail` the term."""
 _HELD = "held:"
 _RELEASED = "released:"
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The process whose polling is enough."""
+
+    process: str
+    term: int
+    """How often the lead has changed hands."""
 
 
 def held(app: str) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from grantflow._clock import FollowedClock
+from grantflow._controls import Leader
 from grantflow._filter import Query
 from grantflow._job_rows import JobItemRow, JobRow
 from grantflow._rows import (
@@ -217,15 +218,6 @@ class Reseal:
     new: object = field(repr=False, default=None)
     """None: the value does not open, and its installation is set aside for `reason`."""
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Leader:
-    """The process whose polling is enough."""
-
-    process: str
-    term: int
-    """How often the lead has changed hands."""
 
 
 class Store(Protocol):

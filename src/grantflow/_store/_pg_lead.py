@@ -5,8 +5,7 @@ Nothing is kept right by it: rows are claimed and compared and swapped, whoever 
 
 from __future__ import annotations
 
-from grantflow._controls import LEAD
-from grantflow._ports import Leader
+from grantflow._controls import LEAD, Leader
 from grantflow._store import _names
 from grantflow._store._pg_connection import Bridge
 

@@ -16,7 +16,8 @@ import asyncpg
 
 from grantflow._clock import WRONG_CLOCK, FollowedClock
 from grantflow._config import Settings
-from grantflow._ports import ChunkDone, Leader, Work
+from grantflow._controls import Leader
+from grantflow._ports import ChunkDone, Work
 from grantflow._rows import BeatRow, Load
 from grantflow._store import _pg_lead, _pg_schema
 from grantflow._store import _statements as sql
