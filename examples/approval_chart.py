@@ -85,3 +85,7 @@ class Approved(gm.InstallationGuards, gm.LifecycleChart):
     @gm.guard("the approver is not the person who asked")
     def approver_is_another(facts: Facts) -> bool | No:
         return facts.actor.id != facts.subject_id or No("nobody approves their own connection")
+
+
+CHARTS: dict[str, type[gm.LifecycleChart]] = {**gm.CHARTS, "agent": Approved}
+"""For `Engine.open(charts=…)`, and as GRANTFLOW_CHARTS=approval_chart:CHARTS for the command line."""

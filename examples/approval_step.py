@@ -6,23 +6,20 @@ Run it: python examples/approval_step.py
 import asyncio
 from datetime import timedelta
 
-from approval_chart import Approved
+from approval_chart import CHARTS
 
 from grantflow import Actor, definitions, errors, prove
 from grantflow.testing import ManualClock, People, authorize, sample_app, throwaway_engine
-from grantflow_machines import CHARTS
-
-CHARTS_OF_OURS = {**CHARTS, "agent": Approved}
 
 
 async def main() -> None:
     """Two agents connect; one is approved, time takes both, and an operator clears up."""
-    proof = prove(definitions(CHARTS_OF_OURS)["agent"])
+    proof = prove(definitions(CHARTS)["agent"])
     assert proof.ok, proof.mismatches  # the engine's table says what python-statemachine does
     bob, carol, maria, olga = Actor.agent("bob"), Actor.agent("carol"), Actor.admin("maria"), Actor.operator("olga")
     people = People({bob: ["acme"], carol: ["acme"], maria: ["acme"]})
     clock = ManualClock()  # leave clock= out to live in real time
-    async with throwaway_engine(charts=CHARTS_OF_OURS, clock=clock, directory=people) as engine:
+    async with throwaway_engine(charts=CHARTS, clock=clock, directory=people) as engine:
         await engine.apps.register(sample_app("agent"))
         await engine.apps.install("agent-app", "acme", actor=maria)
         for agent in (bob, carol):

@@ -7,7 +7,7 @@ import logging
 import signal
 from datetime import datetime, timedelta
 
-from grantflow import Engine, KeyRing, SweepReport
+from grantflow import Engine, KeyRing, SweepReport, charts_from_env
 from grantflow.errors import BadInput
 from grantflow_scheduler._duties import DUTIES
 from grantflow_scheduler._scheduler import Scheduler
@@ -26,7 +26,7 @@ async def _run(database_url: str, interval: timedelta) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with (
-        Engine.open(database_url, keys=KeyRing.from_env()) as engine,
+        Engine.open(database_url, keys=KeyRing.from_env(), charts=charts_from_env()) as engine,
         Scheduler(engine, interval=interval, on_sweep=_tell),
     ):
         _log.info("at work, sweeping every %s at the latest", interval)

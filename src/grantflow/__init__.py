@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grantflow._ids import new_pkce
     from grantflow._job_rows import JobOutcome, JobState
     from grantflow._keys import KeyRing
-    from grantflow._machines import Definition, Proof, definitions, prove, waiting
+    from grantflow._machines import Definition, Proof, charts_from_env, definitions, prove, waiting
     from grantflow._model import (
         Account,
         AppAccount,
@@ -153,6 +153,7 @@ __all__ = [
     "Window",
     "WindowAccount",
     "__version__",
+    "charts_from_env",
     "definitions",
     "duration",
     "errors",
@@ -176,7 +177,7 @@ _HOMES = {
     "grantflow._ids": "new_pkce",
     "grantflow._job_rows": "JobOutcome JobState",
     "grantflow._keys": "KeyRing",
-    "grantflow._machines": "Definition Proof definitions prove waiting",
+    "grantflow._machines": "Definition Proof charts_from_env definitions prove waiting",
     "grantflow._held": "AccessToken Completed Granted Incident NoticeName Reported TokenHealth",
     "grantflow._model": (
         "Account AppAccount Attempt Authenticated ClientCredentials ConsentForm Counts Explanation "

@@ -68,7 +68,7 @@ class Bulk(Operating):
             query, chosen = None, list(dict.fromkeys(checked_name(one, "installation") for one in filter))
             text, matches = _naming(chosen, limit), named(self._core, chosen)
         else:
-            query = parse(filter, self._core.now(), names=self._core.names)
+            query = parse(filter, self._core.now(), states=self._core.states)
             if not query.terms:
                 msg = "a filter is needed"
                 raise BadInput(msg, hint="to mean all that are not uninstalled, write kind:account,agent,external")

@@ -8,11 +8,13 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from grantflow._app import App, scope_set
 from grantflow._clock import WRONG_CLOCK, to_instant
 from grantflow._compile import Definition, compile_chart
 from grantflow._config import Settings
+from grantflow._filter import States
 from grantflow._held import Identify
 from grantflow._keys import KeyRing
 from grantflow._model import Account, Directory, Installation, Policy, Refusal, Veto
@@ -37,7 +39,7 @@ _log = logging.getLogger("grantflow")
 _PEOPLE = (ActorKind.ADMIN, ActorKind.AGENT, ActorKind.USER)
 
 
-@dataclass(slots=True)
+@dataclass
 class Core:
     """Wired once by the engine; rooms receive it and hold nothing else."""
 
@@ -86,11 +88,10 @@ class Core:
         rules = (self.definition(kind).events.get(event) for kind in self.charts)
         return any(rule is not None and Effect.RECORD_CONSENT in rule.effects for rule in rules)
 
-    @property
-    def names(self) -> dict[str, tuple[str, ...]]:
-        """What a filter may name: the kinds there are, and every state of their charts."""
-        states = {name: None for kind in self.charts for name in self.definition(kind).states}
-        return {"kind": tuple(self.charts), "state": tuple(states)}
+    @cached_property
+    def states(self) -> States:
+        """What a filter may ask: the kinds there are, and every state of their charts."""
+        return States.of({kind: self.definition(kind).states.values() for kind in self.charts})
 
     def draft(self, snapshot: Snapshot, *, run_id: str | None = None, settle: bool = True) -> Draft:
         """A transaction in the making, on the effective state: what is due happens first.

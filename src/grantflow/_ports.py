@@ -315,6 +315,10 @@ class Store(Protocol):
         """How many rows match, counted no further than `bound`."""
         ...
 
+    async def first_key(self, start: str) -> int | None:
+        """The key of the first row whose id is `start` or comes after it."""
+        ...
+
     async def history(self, pk: int, limit: int, before: int | None) -> list[TransitionRow]:
         """Transitions of one row, newest first, below a version."""
         ...
@@ -339,7 +343,7 @@ class Store(Protocol):
         """The earliest due instant, with `after` the earliest one beyond it."""
         ...
 
-    async def horizon(self, edges: Sequence[Instant]) -> list[int]:
+    async def horizon(self, edges: Sequence[Instant], live: Collection[str]) -> list[int]:
         """Rows whose deadline lies in each span between two neighbouring edges; the last edge is excluded."""
         ...
 

@@ -87,6 +87,25 @@ def test_a_reminder_needs_somebody_who_has_to_act(grantflow: Command, mail: tupl
     assert json.loads(grantflow("audit", "--json").out)[0]["verb"] == "remind"
 
 
+def test_an_open_window_is_found_and_closed(grantflow: Command, mail: tuple[str, str]) -> None:
+    async def opens() -> str:
+        async with Engine.open(mail[0], http=ForeignServer("http://localhost:9")) as engine:
+            return (await engine.reauthorize(mail[1], actor=BOB)).id
+
+    assert grantflow("force", mail[1], "--to", "refresh-expired", *REASON, "--yes").code == 0
+    attempt = asyncio.run(opens())
+    shown = json.loads(grantflow("attempts", mail[1], "--json").out)
+    assert (shown[0]["id"], shown[0]["outcome"]) == (attempt, None)
+    assert "authorize_url" not in shown[0]
+    lines = grantflow("attempts", mail[1]).out.splitlines()
+    assert lines[1].split()[:1] == [attempt]
+    assert "open" in lines[1].split()
+    assert f"{attempt} is closed" in grantflow("cancel-attempt", attempt, *REASON).err
+    assert json.loads(grantflow("attempts", mail[1], "--json").out)[0]["outcome"] == "cancelled"
+    assert json.loads(grantflow("audit", "--json").out)[0]["verb"] == "cancel-attempt"
+    assert grantflow("cancel-attempt", attempt, *REASON).code != 0
+
+
 def test_a_row_that_is_set_aside_is_found_and_repaired(grantflow: Command, mail: tuple[str, str]) -> None:
     with closing(sqlite3.connect(mail[0].removeprefix("sqlite:///"), isolation_level=None)) as conn:
         conn.execute("UPDATE grantflow_installation SET state='no-such-state'")

@@ -22,6 +22,7 @@ NOT_READS = {
     "apps register",
     "apps release",
     "apps resume",
+    "cancel-attempt",
     "db init",
     "db recount",
     "demo",
@@ -43,9 +44,11 @@ READS = [
     ["list", "is:any", "--limit", "2"],
     ["show", "ACTIVE"],
     ["history", "ACTIVE"],
+    ["attempts", "ACTIVE"],
     ["explain", "ACTIVE", "suspend"],
     ["explain", "ACTIVE", "unsuspend", "--as", "admin:maria"],
     ["counts"],
+    ["changes"],
     ["forecast"],
     ["forecast", "--by", "week", "--lifetime", "26w", "--warn", "30d", "--app", "agent-app"],
     ["scheduler", "status"],
@@ -145,6 +148,22 @@ def test_pages_follow_their_cursor(grantflow: Command) -> None:
         after = cursor
     assert len(seen) == len(set(seen)) == 4
     assert "next:" not in answer.err
+
+
+def test_a_list_begins_at_a_place_of_its_order(grantflow: Command) -> None:
+    accounts = [line.split("\t")[2] for line in grantflow("list", "sort:account", "--plain").out.splitlines()]
+    at = accounts.index("bolt") if "bolt" in accounts else 1
+    answer = grantflow("list", "sort:account", "--plain", "--from", accounts[at][:3], "--exact")
+    assert [line.split("\t")[2] for line in answer.out.splitlines()] == accounts[at:]
+    assert answer.err == f"{len(accounts) - at} of 4\n"
+
+
+def test_a_place_that_the_order_does_not_know_is_refused(grantflow: Command) -> None:
+    answer = grantflow("list", "sort:expires", "--from", "acme")
+    assert answer.code == 2
+    assert "'acme' is no place in the order of expires" in answer.err
+    assert "30d or 2026-08-01" in answer.err
+    assert grantflow("list", "--from", "30d", "--after", "x").code == 2
 
 
 def test_an_id_may_be_shortened(grantflow: Command, fleet: Fleet) -> None:

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from grantflow._clock import to_instant
 from grantflow._filter import (
     FIELDS,
-    FINAL_STATES,
     FLAGS,
-    LIVE_STATES,
     MAX_LENGTH,
     MAX_TERMS,
     MAX_VALUES,
+    SHIPPED,
     SORTS,
     Exact,
     Prefix,
@@ -357,10 +356,10 @@ def test_terms_without_an_index_are_named(text: str, scanned: tuple[str, ...]) -
 def test_tombstones_and_dead_grants_are_shown_when_asked_for(text: str, shown: str) -> None:
     states = {str(state.value) for chart in CHARTS.values() for state in chart.states} | {"unheard-of"}
     expected = {
-        "not final": states - FINAL_STATES,
-        "not final, not active": states - FINAL_STATES - {"active"},
+        "not final": states - SHIPPED.final,
+        "not final, not active": states - SHIPPED.final - {"active"},
         "all": states,
-        "live": set(LIVE_STATES),
+        "live": set(SHIPPED.live),
     }.get(shown, {shown})
     query = parse(text, NOW)
     assert {state for state in states if query.shows(state)} == expected

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow._filter import SORTS, parse
+from grantflow._filter import SHIPPED, SORTS, parse
 from grantflow._rows import InstallationRow
 from grantflow._store import _ddl, _search
 from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS
@@ -20,7 +20,7 @@ from tests.postgres.copying import copy
 from tests.postgres.outside import Outside
 from tests.postgres.server import Server
 from tests.store.searched import DAY, MEANINGS, NOW, ODD, ROWS, app_row, ends, insert, live, many_rows, surroundings
-from tests.store.test_search import found, ordered
+from tests.store.test_search import JUMPS, found, landed, ordered
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +109,19 @@ def test_pages_in_both_directions_are_the_plain_list(conn: Outside, sort: str) -
     assert backwards == whole
 
 
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_jump_begins_where_the_order_passes_the_place(
+    conn: Outside, rows: list[InstallationRow], jump: str
+) -> None:
+    for direction in ("", "-"):
+        jumped, expected = landed(conn, rows, jump, direction)
+        assert jumped == expected
+
+
 def test_the_horizon_counts_live_grants_between_edges(conn: Outside, rows: list[InstallationRow]) -> None:
     edges = [NOW + days * DAY for days in (0, 1, 7, 30, 60)]
     expected = [sum(live(row) and low <= ends(row) < high for row in rows) for low, high in pairwise(edges)]
-    assert _search.horizon(conn, edges) == expected
+    assert _search.horizon(conn, edges, SHIPPED.live) == expected
     assert all(expected)
 
 

@@ -26,6 +26,7 @@ CASES: dict[str, list[list[str]]] = {
     "apps register": [["TOML"], ["WRONG TOML"], ["none.toml"]],
     "apps release": [["crm", *REASON]],
     "apps resume": [["crm", *REASON]],
+    "attempts": [["LIVE"], ["OTHER"]],
     "audit": [[], ["--limit", "2"]],
     "bulk": [
         ["is:any", "suspend", *REASON, "--dry-run"],
@@ -33,6 +34,8 @@ CASES: dict[str, list[list[str]]] = {
         ["app:crm", "probe", *REASON, "--yes", "--queue"],
         ["state:bogus", "force", "--to", "unauthorized", *REASON],
     ],
+    "cancel-attempt": [["nothing", *REASON]],
+    "changes": [[], ["--limit", "1"]],
     "counts": [[]],
     "db check": [[]],
     "db init": [[]],
@@ -93,7 +96,7 @@ CASES: dict[str, list[list[str]]] = {
 SLOW = {"machines check", "demo"}
 """Look at no database of ours; run once."""
 NOTHING_TO_DO = {
-    *("keys rotate", "repair", "apps resume", "probe", "doctor", "jobs resume", "jobs retry"),
+    *("keys rotate", "repair", "cancel-attempt", "apps resume", "probe", "doctor", "jobs resume", "jobs retry"),
     *("scheduler resume", "scheduler status"),  # nothing is paused, and nobody is at work
     "serve",  # it would never end; the pages have a suite of their own
 }

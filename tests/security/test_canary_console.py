@@ -27,7 +27,7 @@ from grantflow_tui._help import HelpScreen
 from grantflow_tui._jobs import JobsScreen
 from grantflow_tui._marking import Marking
 from grantflow_tui._menu import VerbMenu
-from grantflow_tui._palette import NameDialog
+from grantflow_tui._palette import LineDialog
 from grantflow_tui._plan_dialog import PlanDialog
 from grantflow_tui._sweeps import SweepsScreen
 from tests.security.channels import Channels
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SCREENS = {
     *(FleetScreen, BrowseScreen, DetailScreen, AppsScreen, SweepsScreen, JobsScreen, AuditScreen, HelpScreen),
-    *(VerbMenu, ForceDialog, PlanDialog, DeedDialog, ConfirmDialog, NameDialog),
+    *(VerbMenu, ForceDialog, PlanDialog, DeedDialog, ConfirmDialog, LineDialog),
 }
 BASES = {ConsoleScreen, FilteredScreen, Marking, ActionDialog}
 

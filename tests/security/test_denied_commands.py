@@ -23,6 +23,7 @@ WRITES: dict[str, list[str]] = {
     "apps release": ["crm", *REASON],
     "apps resume": ["crm", *REASON],
     "bulk": ["app:crm", "suspend", "--yes", *REASON],
+    "cancel-attempt": ["some-attempt", *REASON],
     "db recount": [*REASON],
     "force": ["LIVE", "--to", "unauthorized", "--yes", *REASON],
     "hold": ["crm", *REASON],
@@ -42,9 +43,9 @@ WRITES: dict[str, list[str]] = {
     "tui": ["--write"],
 }
 LOOKS = {
-    "apps list", "audit", "counts", "db check", "doctor", "explain", "forecast", "history", "incidents",
-    "jobs", "jobs items", "jobs list", "jobs show", "keys list", "keys new", "keys verify", "list", "machines check",
-    "machines readme", "machines show", "notices", "scheduler jobs", "scheduler status", "show",
+    "apps list", "attempts", "audit", "changes", "counts", "db check", "doctor", "explain", "forecast", "history",
+    "incidents", "jobs", "jobs items", "jobs list", "jobs show", "keys list", "keys new", "keys verify", "list",
+    "machines check", "machines readme", "machines show", "notices", "scheduler jobs", "scheduler status", "show",
 }  # fmt: skip
 BY_CODE = {"scheduler status"}
 """Says by its exit code that nobody is at work."""
@@ -127,7 +128,7 @@ def test_it_is_refused_with_seven_and_changes_nothing(
 def test_looking_writes_nothing(made: tuple[Path, str, str], tmp_path: Path, run: Run, command: str) -> None:
     source, live, key = made
     path = Path(shutil.copy(source, tmp_path / "g.db"))
-    words = [live] if command in {"show", "history", "explain"} else []
+    words = [live] if command in {"show", "history", "attempts", "explain"} else []
     words += ["suspend"] if command == "explain" else []
     before = content(path)
     answer = run("--database", path, *command.split(), *words, GRANTFLOW_OPERATORS="zoe", GRANTFLOW_KEYS=key)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from grantflow._app import App, AppKind, Version
-from grantflow._filter import LIVE_STATES, WITH_GRANT
+from grantflow._filter import SHIPPED
 from grantflow._rows import AppRow, InstallationRow
 from grantflow._store._connection import Connection
 
@@ -149,11 +149,11 @@ def here(row: InstallationRow) -> bool:
 
 
 def live(row: InstallationRow) -> bool:
-    return row.state in LIVE_STATES
+    return row.state in SHIPPED.live
 
 
 def granted(row: InstallationRow) -> bool:
-    return row.state in WITH_GRANT and row.app_pk != UNREADABLE
+    return row.state in SHIPPED.granted and row.app_pk != UNREADABLE
 
 
 def awaits_assets(row: InstallationRow) -> bool:

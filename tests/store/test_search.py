@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from grantflow._filter import FIELDS, FLAGS, HAS, MAX_VALUES, SORTS, WORD, Query, parse
+from grantflow._filter import FIELDS, FLAGS, HAS, MAX_VALUES, SHIPPED, SORTS, WORD, Query, landing, parse
 from grantflow._rows import InstallationRow, ParentRow
 from grantflow._store import _ddl, _search
 from grantflow._store._conditions import successor
 from grantflow._store._connection import Connection
-from grantflow._store._statements import APP_COLUMNS, INSTALLATION_COLUMNS, PARENT_COLUMNS
+from grantflow._store._statements import APP_COLUMNS, FIRST_KEY, INSTALLATION_COLUMNS, PARENT_COLUMNS
 from grantflow.errors import BadInput, FilterSyntaxError
 from tests.store.searched import (
     DAY,
@@ -262,6 +262,43 @@ def test_a_cursor_of_another_order_is_refused(conn: sqlite3.Connection) -> None:
         _search.find(conn, parse("sort:entered", NOW), NOW, query.cursor(row.installation), 1, False)
 
 
+# -- jumping -----------------------------------------------------------------------------------------
+JUMPS = ("id 0198c0f0", "id 2020-01-01", "id 2100-01-01", "account acct-2", "account b", "expires 30d", "entered 3d")
+
+
+@pytest.mark.parametrize("direction", ["", "-"])
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_jump_begins_where_the_order_passes_the_place(
+    conn: sqlite3.Connection, rows: list[InstallationRow], few: int, jump: str, direction: str
+) -> None:
+    jumped, expected = landed(conn, rows, jump, direction)
+    assert jumped == expected
+
+
+def landed(conn: Connection, rows: list[InstallationRow], jump: str, direction: str) -> tuple[list[int], list[int]]:
+    """The first rows after a jump, and those that the plain list has there."""
+    sort, text = jump.split()
+    query = parse(f"state:active sort:{direction}{sort}", NOW)
+    value = landing(query, text, NOW)
+    if sort == "id":
+        assert isinstance(value, str)
+        later = sorted((row for row in rows if row.public_id >= value), key=lambda row: row.public_id)
+        assert conn.execute(FIRST_KEY, (value,)).fetchall() == [(row.pk,) for row in later[:1]]
+        assert len(later) == {"id 2020-01-01": len(rows), "id 2100-01-01": 0}.get(jump, len(later))
+        value = later[0].pk if later else 1 << 61
+
+    def reached(row: InstallationRow) -> bool:
+        has = getattr(row, SORTS[sort])
+        if query.descending:
+            return bool(has <= value or str(has).startswith(text))
+        return bool(has >= value)
+
+    whole = ordered([row for row in rows if row.state == "active"], query)
+    rank = {row.pk: row for row in rows}
+    page = _search.find(conn, query, NOW, query.before(value), 40, False)
+    return [row.installation.pk for row in page], [pk for pk in whole if reached(rank[pk])][:40]
+
+
 # -- counting -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("text", MEANINGS)
 def test_a_count_is_exact_up_to_its_bound(
@@ -276,10 +313,10 @@ def test_the_horizon_counts_live_grants_between_edges(conn: sqlite3.Connection, 
     edges = [NOW + days * DAY for days in (0, 1, 7, 30, 60)]
     spans = list(pairwise(edges))
     expected = [sum(live(row) and low <= ends(row) < high for row in rows) for low, high in spans]
-    assert _search.horizon(conn, edges) == expected
+    assert _search.horizon(conn, edges, SHIPPED.live) == expected
     assert all(expected)
     assert _search.count(conn, parse("expires:7d..30d", NOW), NOW, ROWS) == expected[2]
-    assert _search.horizon(conn, []) == _search.horizon(conn, edges[:1]) == []
+    assert _search.horizon(conn, [], SHIPPED.live) == _search.horizon(conn, edges[:1], SHIPPED.live) == []
 
 
 INDEXED = [field.name for field in (*FIELDS.values(), WORD) if field.cost == "index" and field.name != "sort"]

@@ -10,10 +10,12 @@ from grantflow import Actor, Engine, JobState
 from grantflow_tui._browse import BrowseScreen
 from grantflow_tui._deed_dialog import DeedDialog
 from grantflow_tui._jobs import JobsScreen
+from grantflow_tui._list import InstallationList
 from grantflow_tui._marks import Marks
 from grantflow_tui._menu import VerbMenu
 from grantflow_tui._plan_dialog import PlanDialog
-from tests.tui.fleet import screen_text, settled
+from grantflow_tui._window import WINDOW
+from tests.tui.fleet import console_on, fleet, screen_text, settled
 from tests.tui.hand import OLGA, REASON, at_hand
 
 ACCOUNTS = ("acme", "bolt", "cog", "dyno")
@@ -41,14 +43,6 @@ def test_marks_give_up_single_ones_for_a_filter_and_back() -> None:
     assert not marks
 
 
-def test_a_range_reaches_both_ways_and_only_what_can_be_seen() -> None:
-    marks = Marks(anchor="d")
-    assert marks.stretch(["a", "b", "c", "d", "e"], "b")
-    assert list(marks) == ["b", "c", "d"]
-    marks.anchor = "gone"
-    assert not marks.stretch(["a", "b"], "b")
-
-
 async def test_a_range_is_marked_with_v(tmp_path: Path) -> None:
     async with at_hand(tmp_path / "g.db", *ACCOUNTS) as hand:
         screen = hand.app.screen
@@ -60,6 +54,45 @@ async def test_a_range_is_marked_with_v(tmp_path: Path) -> None:
         await hand.press("ctrl+backslash")
         assert not screen.marks
         assert "marked" not in screen_text(hand.app)
+
+
+async def test_a_range_reaches_beyond_what_is_read_and_both_ways(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "g.db", copies=700) as engine:
+        app = console_on(engine)
+        async with app.run_test(size=(120, 36)) as pilot:
+            for begins, ends in (("g", "G"), ("G", "g")):
+                await pilot.press("2", begins)
+                await settled(pilot)
+                await pilot.press("v", ends)
+                await settled(pilot)
+                assert len(app.screen.query_one(InstallationList).rows.items) <= 3 * WINDOW
+                await pilot.press("v")
+                await settled(pilot)
+                assert "701 marked (0 hidden)" in screen_text(app)
+                await pilot.press("ctrl+backslash")
+                await settled(pilot)
+
+
+async def test_a_range_that_began_elsewhere_or_too_far_away_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grantflow_tui._marking.MAX_BULK", 600)
+    async with fleet(tmp_path / "g.db", copies=700) as engine:
+        app = console_on(engine)
+        async with app.run_test(size=(160, 36)) as pilot:
+            await pilot.press("2", "v", "G")
+            await settled(pilot)
+            await pilot.press("v")
+            await settled(pilot)
+            assert "it begins here now" in screen_text(app)
+            await pilot.press("slash", *"account:acct0000*", "enter")
+            await settled(pilot)
+            await pilot.press("v")
+            await settled(pilot)
+            assert "it begins here now" in screen_text(app)
+            await pilot.press("j", "j", "v")
+            await settled(pilot)
+            assert "3 marked (0 hidden)" in screen_text(app)
 
 
 async def test_everything_that_matches_is_the_filter_and_not_the_rows(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from grantflow_tui._facets import preview
 from grantflow_tui._fleet import FleetScreen
 from grantflow_tui._lines import Lines
 from grantflow_tui._look import Look
-from grantflow_tui._palette import NameDialog
+from grantflow_tui._palette import LineDialog
 from grantflow_tui._places import MOST, Place, Places
 from tests.tui.fleet import CountingEngine, console_on, fleet, screen_text, settled
 from tests.tui.lively import lively
@@ -301,7 +301,7 @@ async def test_a_filter_is_saved_by_name_for_its_owner_alone(tmp_path: Path, own
             await settled(pilot)
             await pilot.press("S")
             await settled(pilot)
-            assert isinstance(app.screen, NameDialog)
+            assert isinstance(app.screen, LineDialog)
             await pilot.press(*"mine", "enter")
             await settled(pilot)
             assert "saved: mine" in screen_text(app)

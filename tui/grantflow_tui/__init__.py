@@ -6,6 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grantflow_machines import LifecycleChart
     from grantflow_tui._app import Console, EngineFactory
 
 __all__ = ["console", "run"]
@@ -20,17 +23,27 @@ def console(
     ascii: bool = False,  # noqa: A002 - the name of the option
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
+    charts: Mapping[str, type[LifecycleChart]] | None = None,
 ) -> Console:
     """The app itself, not yet running; `run` is what starts it."""
-    from grantflow import Engine, KeyRing
+    from grantflow import Engine, KeyRing, charts_from_env
     from grantflow_machines import Actor
     from grantflow_tui._app import Console
     from grantflow_tui._blast import MAX_BULK
 
-    factory = engine_factory or (lambda: Engine.open(database_url, keys=KeyRing.from_env()))
+    known = charts or charts_from_env()
+    factory = engine_factory or (lambda: Engine.open(database_url, keys=KeyRing.from_env(), charts=known))
     actor = Actor.operator(operator, claimed=claimed) if operator else None
     name = database_url.rsplit("@", 1)[-1].rsplit("/", 1)[-1].split("?", 1)[0] or "database"
-    return Console(factory, name=name, actor=actor, write=write, ascii_only=ascii, max_bulk=max_bulk or MAX_BULK)
+    return Console(
+        factory,
+        name=name,
+        actor=actor,
+        write=write,
+        ascii_only=ascii,
+        charts=known,
+        max_bulk=max_bulk or MAX_BULK,
+    )
 
 
 def run(
@@ -42,6 +55,7 @@ def run(
     ascii: bool = False,  # noqa: A002 - the name of the option
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
+    charts: Mapping[str, type[LifecycleChart]] | None = None,
 ) -> int:
     """Run the console until it is left; returns the exit code.
 
@@ -53,6 +67,7 @@ def run(
         ascii: Letters instead of glyphs and lines.
         max_bulk: Bulk work that would reach more rows is refused; 10,000 unless it is given.
         engine_factory: Opens the engine instead of `database_url`, for a host with keys and a directory of its own.
+        charts: App kind → chart, as the engine was opened with; those of GRANTFLOW_CHARTS, else the shipped ones.
     """
     app = console(
         database_url,
@@ -62,6 +77,7 @@ def run(
         ascii=ascii,
         max_bulk=max_bulk,
         engine_factory=engine_factory,
+        charts=charts,
     )
 
     async def session() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +27,7 @@ from grantflow_tui._writing import Ground, Writing
 
 if TYPE_CHECKING:
     from grantflow import Engine, Installation
+    from grantflow_machines import LifecycleChart
 
 _SILENT_AFTER = timedelta(seconds=40)
 """A scheduler beats every ten seconds; one this old is not at work."""
@@ -43,12 +44,13 @@ class Acting(App[None]):
         actor: Actor | None,
         write: bool,
         ascii_only: bool,
+        charts: Mapping[str, type[LifecycleChart]] | None = None,
         max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._monotonic = monotonic
-        self.look = Look(definitions(), ascii_only=ascii_only)
+        self.look = Look(definitions(charts), ascii_only=ascii_only)
         self.writing = Writing(self.now_monotonic, actor)
         self.ground = Ground(self.now_monotonic)
         self.engine: Engine | None = None

@@ -32,13 +32,16 @@ from grantflow_tui._help import HelpScreen
 from grantflow_tui._horizon import Horizon
 from grantflow_tui._jobs import JobsScreen
 from grantflow_tui._lines import Lines
-from grantflow_tui._palette import Commands, NameDialog
+from grantflow_tui._palette import Commands, LineDialog
 from grantflow_tui._places import Place, Places
 from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grantflow import Engine
+    from grantflow_machines import LifecycleChart
 
 EngineFactory = Callable[[], "AbstractAsyncContextManager[Engine]"]
 INTERVAL = 2.0
@@ -74,11 +77,19 @@ class Console(Acting):
         actor: Actor | None,
         write: bool,
         ascii_only: bool = False,
+        charts: Mapping[str, type[LifecycleChart]] | None = None,
         interval: float = INTERVAL,
         max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(actor=actor, write=write, ascii_only=ascii_only, max_bulk=max_bulk, monotonic=monotonic)
+        super().__init__(
+            actor=actor,
+            write=write,
+            ascii_only=ascii_only,
+            charts=charts,
+            max_bulk=max_bulk,
+            monotonic=monotonic,
+        )
         self._factory, self._stack = factory, AsyncExitStack()
         self._opening: asyncio.Task[None] | None = None
         self._interval = interval
@@ -318,7 +329,13 @@ class Console(Acting):
             else:
                 self.tell(f"saved: {clean(name)}; the palette has it as filter {clean(name)}")
 
-        self.push_screen(NameDialog(text, ascii_only=self.look.ascii), keep)
+        self.ask_line("Save the filter", text, "its name; enter saves", keep, longest=_saved.MAX_NAME)
+
+    def ask_line(
+        self, title: str, about: str, asks: str, then: Callable[[str | None], None], *, longest: int = 200
+    ) -> None:
+        """Ask for a line of text, or None where it is not given."""
+        self.push_screen(LineDialog(title, about, asks, longest=longest, ascii_only=self.look.ascii), then)
         self.refresh_headers()
 
     def action_command_palette(self) -> None:

@@ -30,6 +30,7 @@ class AppsScreen(ConsoleScreen):
     """
 
     DEFAULT_CSS = "AppsScreen Lines { height: 1fr; }"
+    twin = ("apps", "list")
     hint = "enter installations of the app · 1-6 screens · : palette · ? help · q quit"
 
     def __init__(self) -> None:

@@ -40,6 +40,7 @@ class AuditScreen(FilteredScreen):
     AuditScreen Lines { height: 1fr; }
     AuditScreen #about { height: 4; border-top: solid $foreground-muted; }
     """
+    twin = ("audit",)
     hint = "/ filter · enter its installation · 1-6 screens · : palette · ? help · q quit"
     everything = "all actions · actor: verb: outcome: target: at: reason:"
 

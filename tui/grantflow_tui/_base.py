@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from grantflow.errors import DatabaseError, GrantflowError
+from grantflow_tui._command import command
 from grantflow_tui._places import Place
 from grantflow_tui._text import clean
 
@@ -64,6 +65,8 @@ class ConsoleScreen(Screen[None]):
     ConsoleScreen #status { height: 1; }
     """
     hint = ""
+    twin: tuple[str, ...] = ()
+    """The command that shows the same, for scripts and screen readers: with --json or --plain."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,8 +97,8 @@ class ConsoleScreen(Screen[None]):
         return ""
 
     def command(self) -> str:
-        """The command line that shows the same, where there is one."""
-        return ""
+        """The command line that shows the same."""
+        return command(*self.twin)
 
     def acted(self) -> None:
         """Something was changed from here."""

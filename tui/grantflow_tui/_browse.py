@@ -16,6 +16,7 @@ from grantflow_tui._filtered import FilterInput
 from grantflow_tui._lines import Lines
 from grantflow_tui._list import InstallationList
 from grantflow_tui._marking import Marking
+from grantflow_tui._text import stamp
 
 if TYPE_CHECKING:
     from grantflow import Engine, Matches
@@ -42,12 +43,16 @@ class BrowseScreen(Marking):
     | key | does |
     |---|---|
     | f | force dialog |
+    | c | count all that match, however many; esc stops it |
+    | ' | jump to a date, an account or an id, as the order goes |
     | y | copy the id |
     | S | save the filter under a name |
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "force", "force", show=False),
+        Binding("c", "count_all", "exact count", show=False),
+        Binding("apostrophe", "jump", "jump", show=False),
         Binding("y", "copy", "copy id", show=False),
         Binding("S", "app.save_filter", "save filter", show=False),
     ]
@@ -62,6 +67,7 @@ class BrowseScreen(Marking):
     BrowseScreen.-facets #facets { display: block; width: 24; margin-right: 1; }
     BrowseScreen.-facets #preview { display: block; height: 4; border-top: solid $foreground-muted; }
     """
+    twin = ("list",)
     hint = "/ filter · enter open · space mark · a verbs · b bulk · f force · y copy id · : palette · ? help · q quit"
     everything = "all installations"
 
@@ -70,6 +76,8 @@ class BrowseScreen(Marking):
         self._go = "start"
         self._faceted: str | None = None
         self._turn = 0
+        self._counted: tuple[str | None, str] = (None, "")
+        """A filter, and in words how many match it to the end."""
 
     def body(self) -> ComposeResult:
         """Filter line, facets, the list, and what stands under it."""
@@ -110,7 +118,7 @@ class BrowseScreen(Marking):
             self._go = go
             raise
         self.list.show(rows, now(), go=go)
-        self.query_one("#count", Static).update(counted(await asked.count(query)))
+        self._show_count(query, await asked.count(query))
         await self.count_hidden(engine, query)
         self._facet(engine)
 
@@ -121,7 +129,7 @@ class BrowseScreen(Marking):
         matches = await asked.count(query)
         self._go = ""
         self.list.show(rows, self.console_app.now(), go="start")
-        self.query_one("#count", Static).update(counted(matches))
+        self._show_count(query, matches)
         await self.count_hidden(engine, query)
         self.call_later(self._facet, engine)
         return bool(rows.items)
@@ -201,6 +209,50 @@ class BrowseScreen(Marking):
     def on_installation_list_opened(self, event: InstallationList.Opened) -> None:
         """Enter opens the detail."""
         self.console_app.open_detail(event.installation.id)
+
+    # -- counting and jumping -------------------------------------------------------------------
+    def action_count_all(self) -> None:
+        """Count to the end of the matches, beside everything else; esc stops it as it stops a search."""
+        if self.console_app.engine is not None:
+            self.tell("counting … · esc interrupts")
+            self.search(self._count_all(self.console_app.engine, self.filter))
+
+    def _show_count(self, query: str, matches: Matches) -> None:
+        """A bound gives way to what was counted to the end, with the time of it."""
+        asked, told = self._counted
+        shown = told if query == asked and matches.count >= _EXACT_BELOW else counted(matches)
+        self.query_one("#count", Static).update(shown)
+
+    async def _count_all(self, engine: Engine, query: str) -> None:
+        async def count() -> None:
+            matches = await engine.count(query, exact=True, marked=self.console_app.marked)
+            self._counted = (query, f"{matches.count:,} match at {stamp(self.console_app.now())}")
+            if query == self.filter:
+                self._show_count(query, matches)
+                self.tell(self.hint)
+
+        await self.guarded(count)
+
+    def action_jump(self) -> None:
+        """Ask where to."""
+        self.console_app.ask_line(
+            "Jump", "A date, a duration, the beginning of an account or an id", "enter jumps", self._jump_to
+        )
+
+    def _jump_to(self, at: str | None) -> None:
+        self.console_app.refresh_headers()
+        if at is not None and self.console_app.engine is not None:
+            self.run_worker(self._jump(self.console_app.engine, at), group="window")
+
+    async def _jump(self, engine: Engine, at: str) -> None:
+        async def read() -> None:
+            place = await engine.place(self.filter, at)
+            rows = await _window.from_place(self.asked(engine), self.filter, place)
+            self.list.show(rows, self.console_app.now(), go="start" if rows.anchor == place else "end")
+            self.tell(self.hint)
+
+        async with self.turn:
+            await self.guarded(read)
 
     def action_force(self) -> None:
         """Open the force dialog for the row under the cursor."""

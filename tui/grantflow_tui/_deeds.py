@@ -126,6 +126,7 @@ def cancel_attempt(attempt: Attempt) -> Deed:
         "The window the person has open leads nowhere. No grant is touched; they may begin again.",
         does,
         sees,
+        ("cancel-attempt", attempt.id),
     )
 
 

@@ -5,6 +5,7 @@ Cancel has the keyboard, enter never confirms, and F9 works neither in the first
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.style import Style
@@ -80,9 +81,9 @@ class ActionDialog(ModalScreen[str | None]):
         self._opened = 0.0
 
     # -- what a dialog is about -----------------------------------------------------------------
+    @abstractmethod
     def title_line(self) -> str:
         """The first line."""
-        raise NotImplementedError
 
     def top(self) -> ComposeResult:
         """What stands above the plan."""
@@ -104,16 +105,16 @@ class ActionDialog(ModalScreen[str | None]):
         """What is typed by hand."""
         return None
 
+    @abstractmethod
     def command(self) -> str:
         """The command line that does the same."""
-        raise NotImplementedError
 
     async def make_plan(self, reason: str) -> None:
         """Read what would happen; changes nothing."""
 
+    @abstractmethod
     async def carry_out(self, reason: str) -> str | None:
         """Do it; returns what was done, in words."""
-        raise NotImplementedError
 
     async def moved(self) -> str | None:
         """What changed since the dialog saw it, or None; asked every second, and before it is carried out."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.style import Style
@@ -16,6 +17,7 @@ from textual.worker import Worker
 
 from grantflow.errors import FilterSyntaxError, GrantflowError
 from grantflow_tui._base import BAD, DIM, ConsoleScreen, said
+from grantflow_tui._command import command
 from grantflow_tui._field import Field
 from grantflow_tui._places import Place
 from grantflow_tui._text import clean
@@ -69,9 +71,9 @@ class FilteredScreen(ConsoleScreen):
         self._offer = 0
 
     # -- what a screen brings -------------------------------------------------------------------
+    @abstractmethod
     async def found(self, engine: Engine, query: str) -> bool:
         """Read and show what a filter finds; returns whether that is anything."""
-        raise NotImplementedError
 
     def scans(self, engine: Engine, query: str) -> tuple[str, ...]:  # noqa: ARG002 - for those that have indexes
         """Fields that no index answers."""
@@ -86,9 +88,9 @@ class FilteredScreen(ConsoleScreen):
         return ()
 
     @property
+    @abstractmethod
     def main(self) -> Any:
         """The widget that has the keyboard when the filter line has not."""
-        raise NotImplementedError
 
     # -- the line -------------------------------------------------------------------------------
     def filter_line(self) -> ComposeResult:
@@ -98,6 +100,10 @@ class FilteredScreen(ConsoleScreen):
             yield FilterInput(id="filter", compact=True, placeholder=self.everything, max_length=1000)
             yield Static("", id="count", markup=False)
         yield Static("", id="caret", markup=False)
+
+    def command(self) -> str:
+        """What is on screen, on the command line."""
+        return command(*self.twin, *([self.filter] if self.filter else []))
 
     @property
     def place(self) -> Place:
@@ -149,7 +155,11 @@ class FilteredScreen(ConsoleScreen):
 
     def run_filter(self, query: str) -> None:
         """Search in a worker; the search before it is given up."""
-        self._search = self.run_worker(self._try(query), group="filter", exclusive=True)
+        self.search(self._try(query))
+
+    def search(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what esc interrupts."""
+        self._search = self.run_worker(work, group="filter", exclusive=True)
 
     async def _try(self, query: str) -> None:
         """Only a filter that can be read replaces the one on screen."""

@@ -89,6 +89,7 @@ class FleetScreen(ConsoleScreen):
     FleetScreen.-wide #horizon { height: 2fr; max-height: 16; }
     FleetScreen.-wide #works { height: 3fr; display: block; }
     """
+    twin = ("changes",)
     hint = "enter opens as filter · tab panel · 1-6 screens · : palette · ? help · q quit"
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ KEYS = (
     ("[ ] -", "the view before, the view after, the last one again"),
     (": ctrl+p", "command palette: places, saved filters, apps, states"),
     ("/", "filter; tab completes, enter runs, esc stops or leaves"),
+    ("c '", "count all that match; jump to a date, an account, an id"),
     ("S", "save the filter on screen; the palette has it by name"),
     ("left right L", "on the horizon: another day or week; logarithmic"),
     ("space v * ctrl+\\", "mark a row, a range, whatever matches; no marks"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from grantflow_tui._command import command
+from grantflow.errors import BadInput
+from grantflow_tui import _window
+from grantflow_tui._blast import MAX_BULK
 from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._marks import Marks
 from grantflow_tui._plan_dialog import Targets
@@ -53,9 +57,9 @@ class Marking(FilteredScreen):
         self.marks = Marks()
 
     @property
+    @abstractmethod
     def list(self) -> InstallationList:
         """The list."""
-        raise NotImplementedError
 
     @property
     def chosen(self) -> Installation | None:
@@ -63,13 +67,16 @@ class Marking(FilteredScreen):
         return self.list.current
 
     @property
+    def spot(self) -> _window.Spot | None:
+        """The row under the cursor, and its place."""
+        here, rows = self.chosen, self.list.rows
+        at = None if here is None else rows.index(here.id)
+        return None if here is None or at is None else (here.id, rows.places[at])
+
+    @property
     def pauses(self) -> str:
         """Marks keep the rows where they are."""
         return "paused: marks" if self.marks else ""
-
-    def command(self) -> str:
-        """What is on screen, on the command line."""
-        return command("list", self.filter) if self.filter else command("list")
 
     def acted(self) -> None:
         """What was marked is done with."""
@@ -78,23 +85,36 @@ class Marking(FilteredScreen):
     # -- marking --------------------------------------------------------------------------------
     def action_mark(self) -> None:
         """Mark the row under the cursor, and go on to the next."""
-        if (here := self.chosen) is not None:
-            self.marks.toggle(here.id)
+        if (here := self.spot) is not None:
+            self.marks.toggle(*here)
             self.list.action_move(1)
             self.show_marks()
 
     def action_stretch(self) -> None:
-        """Begin a range, or end it."""
-        if (here := self.chosen) is None:
+        """Begin a range, or end it, however far away it began."""
+        here, anchor, engine = self.spot, self.marks.anchor, self.console_app.engine
+        if here is None or engine is None:
             return
-        if self.marks.anchor is None:
-            self.marks.anchor = here.id
+        if anchor is None:
+            self.marks.anchor = here
             self.tell("range begins here; v again marks up to the row under the cursor")
-        elif self.marks.stretch([item.id for item in self.list.rows.items], here.id):
-            self.show_marks()
         else:
-            self.marks.anchor = here.id
-            self.tell("the beginning is too far away, the range begins here now; * marks whatever matches", bad=True)
+            self.run_worker(self._stretch(engine, anchor, here), group="range", exclusive=True)
+
+    async def _stretch(self, engine: Engine, anchor: _window.Spot, here: _window.Spot) -> None:
+        async def stretch() -> None:
+            ids = None
+            with suppress(BadInput):  # it began in another order
+                ids = await _window.between(engine, self.filter, anchor, here, MAX_BULK)
+            if ids is not None:
+                self.marks.stretch(ids)
+                self.show_marks()
+                return
+            self.marks.anchor = here
+            told = f"the range began more than {MAX_BULK:,} rows away, or not among these: it begins here now"
+            self.tell(f"{told}; * marks whatever matches", bad=True)
+
+        await self.guarded(stretch)
 
     def action_mark_all(self) -> None:
         """Mark the predicate, not the rows that happen to be read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -13,8 +13,8 @@ class Marks:
     ids: dict[str, None] = field(default_factory=dict)
     everything: str | None = None
     """The filter whose matches are all marked; single marks are then given up."""
-    anchor: str | None = None
-    """Where `v` began a range."""
+    anchor: tuple[str, str] | None = None
+    """Where `v` began a range: an id, and its place in the order."""
     hidden: int = 0
     """Marked ones the filter on screen does not show."""
 
@@ -30,24 +30,19 @@ class Marks:
     def __iter__(self) -> Iterator[str]:
         return iter(self.ids)
 
-    def toggle(self, installation_id: str) -> None:
+    def toggle(self, installation_id: str, place: str = "") -> None:
         """Mark one, or take its mark away; it is where a range may begin."""
         self.everything = None
         if installation_id in self.ids:
             del self.ids[installation_id]
         else:
             self.ids[installation_id] = None
-        self.anchor = installation_id
+        self.anchor = (installation_id, place)
 
-    def stretch(self, order: Sequence[str], to: str) -> bool:
-        """Mark everything between the anchor and a row; False where the anchor is out of reach."""
-        if self.anchor not in order or to not in order:
-            return False
-        first, last = sorted((order.index(self.anchor), order.index(to)))
-        self.everything = None
-        self.ids.update(dict.fromkeys(order[first : last + 1]))
-        self.anchor = None
-        return True
+    def stretch(self, ids: Iterable[str]) -> None:
+        """Mark a whole range; it is over then."""
+        self.everything = self.anchor = None
+        self.ids.update(dict.fromkeys(ids))
 
     def all_of(self, query: str) -> None:
         """Mark whatever matches."""

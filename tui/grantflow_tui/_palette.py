@@ -16,7 +16,6 @@ from textual.widgets import Input, Static
 
 from grantflow_tui._base import DIM, TITLE
 from grantflow_tui._field import Field
-from grantflow_tui._saved import MAX_NAME
 from grantflow_tui._text import clean, term
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ class Commands(Provider):
             ("installations", "screen 2: find them by filter", app.action_installations),
             ("apps", "screen 3: how each app stands", app.action_apps),
             ("sweeps", "screen 4: who is at work, what is due", app.action_sweeps),
+            ("jobs", "screen 5: bulk work, its progress and its failures", app.action_jobs),
             ("audit", "screen 6: what operators did and tried", app.action_audit),
             ("back", "the view before, [", partial(app.action_history, -1)),
             ("forward", "the view after, ]", partial(app.action_history, 1)),
@@ -75,33 +75,33 @@ def _then(provider: Provider, does: Callable[[], object]) -> Callable[[], None]:
     return then
 
 
-class NameDialog(ModalScreen[str | None]):
-    """Asks for the name of a filter; enter saves it, esc does not."""
+class LineDialog(ModalScreen[str | None]):
+    """Asks for one line of text; enter takes it, esc does not."""
 
     BINDINGS = [("escape", "cancel", "")]  # noqa: RUF012 - textual declares it so
     DEFAULT_CSS = """
-    NameDialog { align: center middle; }
-    NameDialog #box { width: 60; max-width: 100%; height: auto; border: round $primary; padding: 0 1; }
-    NameDialog.-ascii #box { border: ascii $primary; }
-    NameDialog Static { height: auto; }
+    LineDialog { align: center middle; }
+    LineDialog #box { width: 60; max-width: 100%; height: auto; border: round $primary; padding: 0 1; }
+    LineDialog.-ascii #box { border: ascii $primary; }
+    LineDialog Static { height: auto; }
     """
 
-    def __init__(self, text: str, *, ascii_only: bool) -> None:
+    def __init__(self, title: str, about: str, asks: str, *, longest: int, ascii_only: bool) -> None:
         super().__init__()
-        self._text = text
+        self._title, self._about, self._asks, self._longest = title, about, asks, longest
         self.set_class(ascii_only, "-ascii")
 
     def compose(self) -> ComposeResult:
-        """The filter and a line for its name."""
+        """What it is about, and the line."""
         with Vertical(id="box"):
-            yield Static(Text("Save the filter", style=TITLE), markup=False)
-            yield Static(Text(clean(self._text), style=DIM), markup=False)
-            yield Field(id="name", compact=True, max_length=MAX_NAME, placeholder="its name; enter saves")
+            yield Static(Text(self._title, style=TITLE), markup=False)
+            yield Static(Text(clean(self._about), style=DIM), markup=False)
+            yield Field(id="line", compact=True, max_length=self._longest, placeholder=self._asks)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter saves."""
+        """Enter takes it."""
         self.dismiss(event.value.strip() or None)
 
     def action_cancel(self) -> None:
-        """Nothing is saved."""
+        """Nothing was asked."""
         self.dismiss(None)

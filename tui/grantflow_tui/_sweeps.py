@@ -13,7 +13,7 @@ from grantflow_tui import _works
 from grantflow_tui._base import BAD, DIM, ConsoleScreen
 from grantflow_tui._confirm import ConfirmDialog
 from grantflow_tui._lines import Line, Lines, rule
-from grantflow_tui._text import bar, clean, lasting, stamp, term
+from grantflow_tui._text import bar, clean, lasting, spark, stamp, term
 from grantflow_tui._works import Works
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class SweepsScreen(ConsoleScreen):
         Binding("P", "pause_work", "pause or resume", show=False),
     ]
     DEFAULT_CSS = "SweepsScreen Lines { height: 1fr; }"
+    twin = ("scheduler", "status")
     hint = "t sweep now (dry run first) · P pause or resume · enter opens · 1-6 screens · ? help"
 
     def __init__(self) -> None:
@@ -78,7 +79,17 @@ class SweepsScreen(ConsoleScreen):
             text.append(f"{bar(run.written / most, 20, ascii_only=self.console_app.look.ascii):<20} ", style=_BAR)
             text.append(f"run {clean(run.run)[:8]}…{clean(run.run)[-4:]}", style=DIM)
             lines.append(Line(text, term("run", run.run) + " is:any"))
+        if len(runs) > 1:
+            lines.insert(0, self._durations(runs))
         return lines or [Line(Text("  none in the last 5,000 transitions", style=DIM))]
+
+    def _durations(self, runs: Sequence[RecentRun]) -> Line:
+        """How long each took, the newest last."""
+        lengths = [(run.until - run.since).total_seconds() for run in reversed(runs)]
+        text = Text(f"  {f'took, the last {len(runs)}':<20} ")
+        text.append(spark(lengths, ascii_only=self.console_app.look.ascii), style=_BAR)
+        text.append(f"  longest {lasting(max(run.until - run.since for run in runs))}", style=DIM)
+        return Line(text)
 
     # -- acting ---------------------------------------------------------------------------------
     def action_run_now(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rich.cells import set_cell_size
@@ -121,6 +122,16 @@ def until(moment: datetime | None, now: datetime) -> str:
     if abs(moment - now) < timedelta(seconds=1):
         return "now"
     return f"in {lasting(moment - now)}" if moment >= now else f"{lasting(now - moment)} ago"
+
+
+def spark(values: Sequence[float], *, ascii_only: bool = False) -> str:
+    """Values as heights beside each other, the largest as the highest.
+
+    >>> spark([1, 4, 8, 0]), spark([1, 4, 8, 0], ascii_only=True)
+    ('▁▄█▁', '.:#.')
+    """
+    steps, most = ".:-=#" if ascii_only else "▁▂▃▄▅▆▇█", max(values, default=0) or 1
+    return "".join(steps[max(0, round(value / most * len(steps)) - 1)] for value in values)
 
 
 def short_id(installation_id: str, width: int) -> str:

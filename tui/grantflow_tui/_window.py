@@ -15,6 +15,11 @@ MARGIN = 50
 """So near to an edge of the window the next part is fetched."""
 
 
+Spot = tuple[str, str]
+"""A row by its id, and its place in the order."""
+_STRIDE = 1_000
+
+
 class Finder(Protocol):
     """Who is asked for rows."""
 
@@ -80,6 +85,28 @@ async def onward(engine: Finder, rows: Rows, keep: int) -> Rows:
 async def backward(engine: Finder, rows: Rows, keep: int) -> Rows:
     """A window that ends before row `keep` of this one."""
     return await _before(engine, rows.filter, rows.places[min(keep, len(rows.places) - 1)], at_end=False)
+
+
+async def from_place(engine: Finder, query: str, place: str) -> Rows:
+    """The matches from a place on; the end of them where nothing follows it."""
+    found = await _after(engine, query, place)
+    return found if found.items else await from_end(engine, query)
+
+
+async def between(engine: Finder, query: str, one: Spot, other: Spot, most: int) -> list[str] | None:
+    """Ids from one row up to another, whichever comes first; None where more than `most` lie between."""
+    if one[0] == other[0]:
+        return [one[0]]
+    for (start, place), end in ((one, other[0]), (other, one[0])):
+        ids, after = [start], place or None
+        while after is not None and len(ids) < most:
+            page = await engine.find(query, after=after, limit=_STRIDE)
+            found = [item.id for item in page.items]
+            if end in found:
+                ids += found[: found.index(end) + 1]
+                return ids if len(ids) <= most else None
+            ids, after = ids + found, page.next_after
+    return None
 
 
 async def from_end(engine: Finder, query: str) -> Rows:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any, Protocol
 
 from grantflow_machines import CHARTS, Grant
 
@@ -12,13 +13,50 @@ INDEX = "grantflow_installation_"
 EXPIRING = 7 * 86_400_000_000
 """How near a deadline is for `is:expiring`, in microseconds."""
 
-STATES = {str(state.value): state for chart in CHARTS.values() for state in chart.states}
 STUCK = 3_600_000_000
 """How long a state waits for an attempt before it is stuck, in microseconds: attempts themselves end much earlier."""
-LIVE_STATES = frozenset(name for name, state in STATES.items() if state.grant is Grant.LIVE)
-FINAL_STATES = frozenset(name for name, state in STATES.items() if state.final)
-WAITING_STATES = frozenset(name for name, state in STATES.items() if state.waits_for_attempt)
-WITH_GRANT = frozenset(name for name, state in STATES.items() if state.grant is not Grant.NONE)
+
+
+class Declared(Protocol):
+    """What a chart declares of one of its states."""
+
+    @property
+    def value(self) -> Any: ...
+    @property
+    def grant(self) -> Grant: ...
+    @property
+    def final(self) -> bool: ...
+    @property
+    def waits_for_attempt(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """The kinds and states of the charts in use, and what a filter asks of a state."""
+
+    kinds: tuple[str, ...]
+    names: tuple[str, ...]
+    live: frozenset[str]
+    final: frozenset[str]
+    waiting: frozenset[str]
+    granted: frozenset[str]
+    """With a grant, alive or dead."""
+
+    @classmethod
+    def of(cls, charts: Mapping[str, Iterable[Declared]]) -> States:
+        """Of the states of every chart, by kind."""
+        every = {str(state.value): state for states in charts.values() for state in states}
+        return cls(
+            tuple(charts),
+            tuple(every),
+            frozenset(name for name, state in every.items() if state.grant is Grant.LIVE),
+            frozenset(name for name, state in every.items() if state.final),
+            frozenset(name for name, state in every.items() if state.waits_for_attempt),
+            frozenset(name for name, state in every.items() if state.grant is not Grant.NONE),
+        )
+
+
+SHIPPED = States.of({kind: chart.states for kind, chart in CHARTS.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +156,14 @@ class Table:
     """Fields that know all their values."""
     sorts: Mapping[str, str]
 
+    def of(self, states: States) -> Table:
+        """The table of other charts than the shipped ones."""
+        if states is SHIPPED or "state" not in self.names:
+            return self
+        return replace(self, names=MappingProxyType({"state": states.names, "kind": states.kinds}))
 
-INSTALLATIONS = Table(FIELDS, WORD, MappingProxyType({"state": tuple(STATES), "kind": tuple(CHARTS)}), SORTS)
+
+INSTALLATIONS = Table(FIELDS, WORD, MappingProxyType({"state": SHIPPED.names, "kind": SHIPPED.kinds}), SORTS)
 AUDIT = Table(
     MappingProxyType({field.name: field for field in _AUDIT}),
     Field("word", "a word alone: the beginning of a target", "word", "0198c0de"),

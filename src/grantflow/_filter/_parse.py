@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from grantflow._clock import to_instant
-from grantflow._filter._fields import FLAGS, HAS, INSTALLATIONS, MARKED, Table
+from grantflow._filter._fields import FLAGS, HAS, INSTALLATIONS, MARKED, SHIPPED, States, Table
 from grantflow._filter._query import AWAITING, Exact, Prefix, Query, Span, Term, Value
 from grantflow.errors import BadInput, FilterSyntaxError
 from grantflow_machines import Instant
@@ -23,7 +23,6 @@ MAX_VALUES = 64
 
 _SUBJECT_KINDS = frozenset(("account", "agent", "user"))
 _FLAGS = MappingProxyType({"is": FLAGS, "has": HAS})
-Names = Mapping[str, Sequence[str]]
 _TERM = re.compile(r"(-?)([A-Za-z_]+)(!=|<=|>=|[:=<>])")
 _COMPARISON = re.compile(r"[<>]=?")
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -92,10 +91,14 @@ def parse(
     now: Instant,
     table: Table = INSTALLATIONS,
     marked: Collection[str] | None = None,
-    names: Names | None = None,
+    states: States = SHIPPED,
 ) -> Query:
-    """Read a filter; `now` is what its durations count from, `marked` the ids that `is:marked` means, `names` the
-    states and kinds there are where they are more than those of the shipped charts.
+    """Read a filter.
+
+    Args:
+        now: What its durations count from.
+        marked: The ids that `is:marked` means.
+        states: Those of the charts in use.
 
     Raises FilterSyntaxError, which points at the character, for everything that cannot be read.
     """
@@ -108,7 +111,7 @@ def parse(
     for count, (position, token) in enumerate(_tokens(text)):
         if count == MAX_TERMS:
             _fail(f"a filter has at most {MAX_TERMS} terms", text, position)
-        reader = _Reader(text, now, position, token, table, marked, names)
+        reader = _Reader(text, now, position, token, table.of(states), marked)
         if reader.field != "sort":
             terms.append(reader.term())
         elif sort is not None:
@@ -116,7 +119,7 @@ def parse(
         else:
             sort = reader.sort()
     name, descending = sort or ("id", False)
-    return Query(text.strip(), tuple(terms), name, descending)
+    return Query(text.strip(), tuple(terms), name, descending, states)
 
 
 def _check(text: str) -> None:
@@ -181,9 +184,7 @@ class _Reader:
         token: str,
         table: Table,
         marked: Collection[str] | None,
-        names: Names | None,
     ) -> None:
-        self.names = {**table.names, **(names or {})}
         self.text, self.now, self.position, self.token = text, now, position, token
         self.table, self.marked = table, marked
         found = _TERM.match(token)
@@ -311,7 +312,7 @@ class _Reader:
         return made(item.text.lower() if self.field == "id" else item.text)
 
     def _names(self, item: _Item) -> list[Value]:
-        known = self.names[self.field]
+        known = self.table.names[self.field]
         found: list[Value] = [
             Exact(name) for name in known if name == item.text or (item.star and name.startswith(item.text))
         ]

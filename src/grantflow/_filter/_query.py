@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from grantflow._filter._fields import FIELDS, FINAL_STATES, LIVE_STATES, SORTS, WAITING_STATES, WORD
+from grantflow._filter._fields import FIELDS, SHIPPED, SORTS, WORD, States
 from grantflow.errors import BadInput
 
 AWAITING = "awaiting"
@@ -16,6 +16,7 @@ AWAITING = "awaiting"
 _NARROW = frozenset(("id", "account", "subject"))
 _CATALOGUED = frozenset(("state", "kind", "app", "incident"))
 _MAX_CURSOR = 8_000
+_LAST = (1 << 62) - 1
 _ID_START = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
 
 
@@ -70,6 +71,7 @@ class Query:
     terms: tuple[Term, ...] = ()
     sort: str = "id"
     descending: bool = False
+    states: States = SHIPPED
 
     def scans(self) -> tuple[str, ...]:
         """Fields of the terms that no index answers.
@@ -97,19 +99,29 @@ class Query:
                 asked = asked or not term.negated
             asked = asked or (term.field == "is" and Exact("any") in term.values)
             if term.field == "is" and not term.negated and term.values == (Exact("stuck"),):
-                if state not in WAITING_STATES:
+                if state not in self.states.waiting:
                     return False
                 asked = True
         if asked:
             return True
         if self.sort == "expires" or any(term.field == "expires" for term in self.terms):
-            return state in LIVE_STATES
-        return state not in FINAL_STATES
+            return state in self.states.live
+        return state not in self.states.final
 
     def cursor(self, row: _Sortable) -> str:
         """The opaque place of a row in this order, for the page after or before it."""
-        place = [self.sort, getattr(row, SORTS[self.sort]), row.pk]
-        text = json.dumps(place, separators=(",", ":"), ensure_ascii=False)
+        return self._cursor(getattr(row, SORTS[self.sort]), row.pk)
+
+    def before(self, value: int | str) -> str:
+        """The place just before everything that has this sort value."""
+        if not self.descending:
+            return self._cursor(value, value - 1 if self.sort == "id" and isinstance(value, int) else -1)
+        if isinstance(value, str):
+            return self._cursor(f"{value}\U0010ffff", _LAST)
+        return self._cursor(value, value + 1 if self.sort == "id" else _LAST)
+
+    def _cursor(self, value: int | str, pk: int) -> str:
+        text = json.dumps([self.sort, value, pk], separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
     def place(self, cursor: str) -> tuple[int | str, int]:

@@ -67,5 +67,5 @@ def known_words(asked: Typed, table: Table = INSTALLATIONS) -> tuple[str, ...] |
         return tuple(f"{name}:" for name in table.fields if name.startswith(asked.word.lower())) if asked.word else ()
     known = _WORDS.get(asked.field) or table.names.get(asked.field)
     if known is None:
-        return None if table is INSTALLATIONS else ()
+        return None if "state" in table.names else ()
     return tuple(name for name in known if name.startswith(asked.word))

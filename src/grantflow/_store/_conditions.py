@@ -10,15 +10,13 @@ from grantflow._app import App
 from grantflow._filter import (
     AWAITING,
     EXPIRING,
-    LIVE_STATES,
     STUCK,
-    WAITING_STATES,
-    WITH_GRANT,
     WORD,
     Exact,
     Prefix,
     Query,
     Span,
+    States,
     Term,
     Value,
     id_start,
@@ -82,13 +80,13 @@ def apps_of(conn: Connection, query: Query) -> list[int] | None:
     return [int(pk) for (pk,) in conn.execute(f"SELECT pk FROM {_APP} a WHERE {where} ORDER BY pk", values)]
 
 
-def clause_of(conn: Connection, term: Term, now: Instant) -> Clause:
+def clause_of(conn: Connection, term: Term, now: Instant, states: States) -> Clause:
     """One term, before a minus is looked at."""
     if term.field == WORD.name:
         return either([clause for clause in words_of(term) if clause is not None])
     texts = [value.text for value in term.values if isinstance(value, Exact)]
     if term.field == "is":
-        return either([flag_of(text, now) for text in texts])
+        return either([flag_of(text, now, states) for text in texts])
     if term.field == "has":
         return Clause(f"EXISTS (SELECT 1 FROM {_TOKEN} t WHERE t.installation_pk = i.pk AND {FAILING})")
     if term.field == "run":
@@ -96,18 +94,18 @@ def clause_of(conn: Connection, term: Term, now: Instant) -> Clause:
         sql = f"EXISTS (SELECT 1 FROM {_TRANSITION} r WHERE r.installation_pk = i.pk AND ({run.sql}))"
         return Clause(sql, run.values)
     if term.field == "scope":
-        return either([_scope(conn, value) for value in term.values if not isinstance(value, Span)])
+        return either([_scope(conn, value, states) for value in term.values if not isinstance(value, Span)])
     return any_of(COLUMNS[term.field], term.values)
 
 
-def flag_of(name: str, now: Instant) -> Clause:
+def flag_of(name: str, now: Instant, states: States) -> Clause:
     """One word behind `is:`."""
     if name == "overdue":
         return Clause(_FLAGS[name], (now,))
     if name == "expiring":
-        return Clause(_FLAGS[name], (now, now + EXPIRING, json.dumps(sorted(LIVE_STATES))))
+        return Clause(_FLAGS[name], (now, now + EXPIRING, json.dumps(sorted(states.live))))
     if name == "stuck":
-        return Clause(_FLAGS[name], (json.dumps(sorted(WAITING_STATES)), now - STUCK))
+        return Clause(_FLAGS[name], (json.dumps(sorted(states.waiting)), now - STUCK))
     return Clause(_FLAGS[name])
 
 
@@ -178,20 +176,20 @@ def _of_app(term: Term) -> Clause:
     return Clause(f"EXISTS (SELECT 1 FROM {_INCIDENT} n WHERE {here} AND ({cause.sql}))", cause.values)
 
 
-def _scope(conn: Connection, value: Exact | Prefix) -> Clause:
+def _scope(conn: Connection, value: Exact | Prefix, states: States) -> Clause:
     if value.kind != AWAITING:
         return _has_scope(value.text)
-    return either(list(_awaiting(conn, value)))
+    return either(list(_awaiting(conn, value, states)))
 
 
 def _has_scope(name: str) -> Clause:
     return Clause("instr(' ' || i.granted || ' ', ?) > 0", (f" {name} ",))
 
 
-def _awaiting(conn: Connection, value: Exact | Prefix) -> Iterator[Clause]:
+def _awaiting(conn: Connection, value: Exact | Prefix, states: States) -> Iterator[Clause]:
     """Per app and version the scopes that a row must have and has not; an app nobody can read awaits nothing."""
     running = f"(SELECT p.app_version FROM {_PARENT} p WHERE p.app_pk = i.app_pk AND p.account = i.account)"
-    granting = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(sorted(WITH_GRANT)),))
+    granting = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(sorted(states.granted)),))
     for pk, document in conn.execute(f"SELECT pk, document FROM {_APP}"):
         try:
             app = App.from_document(document)

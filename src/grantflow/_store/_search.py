@@ -9,7 +9,7 @@ on the shape of the query alone, so that the connection's statement cache knows 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,14 +18,13 @@ from grantflow._filter import (
     FIELDS,
     FLAGS,
     HAS,
-    LIVE_STATES,
     SORTS,
     STUCK,
-    WAITING_STATES,
     WORD,
     Exact,
     Query,
     Span,
+    States,
     Term,
     Value,
 )
@@ -166,10 +165,10 @@ def count(conn: Connection, query: Query, now: Instant, bound: int) -> int:
     return found
 
 
-def horizon(conn: Connection, edges: Sequence[Instant]) -> list[int]:
+def horizon(conn: Connection, edges: Sequence[Instant], live: Collection[str]) -> list[int]:
     """Live grants that end in each span between two neighbouring edges; the last edge is excluded."""
     return [
-        sum(conn.execute(_HORIZON, (state, low, high)).fetchone()[0] for state in LIVE_STATES)
+        sum(conn.execute(_HORIZON, (state, low, high)).fetchone()[0] for state in live)
         for low, high in pairwise(edges)
     ]
 
@@ -253,9 +252,9 @@ def _search(conn: Connection, query: Query, now: Instant) -> _Search | None:
         if term.field == "state" or term.field in CATALOGUED:
             continue
         name = f"{term.field} {number}"
-        clause = clause_of(conn, term, now)
+        clause = clause_of(conn, term, now, query.states)
         clauses[name] = Clause(f"({clause.sql}) IS NOT TRUE", clause.values) if term.negated else clause
-        way = None if term.negated else _way(term, name, now, states)
+        way = None if term.negated else _way(term, name, now, states, query.states)
         if way is not None:
             ways.append((_WAYS.index(term.field), way))
     ways.sort(key=lambda ranked: ranked[0])
@@ -271,8 +270,8 @@ def _search(conn: Connection, query: Query, now: Instant) -> _Search | None:
     return _Search(clauses, tuple(found), tuple(states))
 
 
-def _way(term: Term, name: str, now: Instant, states: Sequence[str]) -> _Way | None:
-    """The way one term leads into the table."""
+def _way(term: Term, name: str, now: Instant, states: Sequence[str], known: States) -> _Way | None:
+    """The way one term leads into the table, over those of the present states that may match."""
     settles = frozenset((name,))
     if term.field == WORD.name:
         branches = _word_branches(term)
@@ -283,15 +282,15 @@ def _way(term: Term, name: str, now: Instant, states: Sequence[str]) -> _Way | N
             return None
         flag = flags[0].name
         if flag == "expiring":
-            live = [state for state in states if state in LIVE_STATES]
+            live = [state for state in states if state in known.live]
             return _deadline_way([Span(now + 1, now + EXPIRING)], live, settles)
         if flag == "stuck":
             waiting = [Clause("i.state = ? AND i.entered_at <= ?", (state, now - STUCK)) for state in states]
             pairs = zip(states, waiting, strict=True)
-            branches = tuple(_Branch(flags[0].index, one) for state, one in pairs if state in WAITING_STATES)
+            branches = tuple(_Branch(flags[0].index, one) for state, one in pairs if state in known.waiting)
             return _Way(branches, settles, frozenset(("id",)))
         order: set[str] = set() if flag == "overdue" else {"id"}
-        return _Way((_Branch(flags[0].index, flag_of(flag, now)),), settles, frozenset(order))
+        return _Way((_Branch(flags[0].index, flag_of(flag, now, known)),), settles, frozenset(order))
     if term.field not in _WAYS:
         return None
     if term.field in {"has", "run"}:

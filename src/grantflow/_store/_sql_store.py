@@ -181,6 +181,10 @@ class SqlStore(ABC):
         """See Store.count."""
         return await self._read(_search.count, query, now, bound)
 
+    async def first_key(self, start: str) -> int | None:
+        """See Store.first_key."""
+        return next((int(pk) for (pk,) in await self._rows(sql.FIRST_KEY, start)), None)
+
     async def history(self, pk: int, limit: int, before: int | None) -> list[TransitionRow]:
         """See Store.history."""
         rows = await self._rows(sql.HISTORY, pk, before if before is not None else 1 << 62, limit)
@@ -210,9 +214,9 @@ class SqlStore(ABC):
         instants = [found[0][0] for found in (row, loose) if found[0][0] is not None]
         return min(instants) if instants else None
 
-    async def horizon(self, edges: Sequence[Instant]) -> list[int]:
+    async def horizon(self, edges: Sequence[Instant], live: Collection[str]) -> list[int]:
         """See Store.horizon."""
-        return await self._read(_search.horizon, edges)
+        return await self._read(_search.horizon, edges, live)
 
     async def pending_notices(self, now: Instant, limit: int) -> list[Pending]:
         """See Store.pending_notices."""

@@ -178,6 +178,7 @@ CLOSE_LOOSE = (
     f"UPDATE {_attempt} SET outcome=?, closed_at=?, sealed=NULL "
     "WHERE installation_pk IS NULL AND outcome IS NULL AND expires_at<=?"
 )
+FIRST_KEY = f"SELECT pk FROM {_installation} WHERE public_id >= ? ORDER BY public_id LIMIT 1"
 HISTORY = (
     f"SELECT {', '.join(columns(_rows.TransitionRow))} FROM {_transition} "
     "WHERE installation_pk=? AND version<? ORDER BY version DESC LIMIT ?"

@@ -12,12 +12,13 @@ import typer
 from grantflow import __version__
 from grantflow.cli import _act, _apps, _forecast, _jobs, _keys, _machines, _operate, _programs, _read, _time
 from grantflow.cli._errors import INTERRUPTED, code_of, report
-from grantflow.cli._out import reader_left, say
+from grantflow.cli._out import be_plain, reader_left, say
 from grantflow.cli._run import Run
 
 __all__ = ["app", "main"]
 
 _EVERYWHERE = ("--database", "--operator")
+_PLAIN = "--plain"
 
 app = typer.Typer(
     name="grantflow",
@@ -25,7 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="--database and --operator may stand before or after the command. Data goes to stdout, talk to stderr. "
+    epilog="--database, --operator and --plain may stand before or after the command. "
+    "Data goes to stdout, talk to stderr. "
     "Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 transition refused, 5 conflict, 6 database, "
     "7 permission, 130 interrupted.",
 )
@@ -55,12 +57,14 @@ def _everywhere(
             metavar="NAME", help="Act under this name; recorded as claimed. Operators only.", show_default=False
         ),
     ] = "",
+    plain: Annotated[bool, typer.Option(_PLAIN, help="Words and tabs, for screen readers and scripts.")] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """The life of OAuth app installations: look at it, explain it, act on it."""
     del version  # told already
+    be_plain(plain)
     ctx.obj = Run(database, operator)
 
 
@@ -101,7 +105,7 @@ def _in_front(arguments: list[str]) -> list[str]:
         word = arguments.pop(0)
         if word in _EVERYWHERE and arguments:
             front += [word, arguments.pop(0)]
-        elif word.startswith(tuple(f"{name}=" for name in _EVERYWHERE)):
+        elif word == _PLAIN or word.startswith(tuple(f"{name}=" for name in _EVERYWHERE)):
             front.append(word)
         else:
             rest.append(word)

@@ -13,7 +13,7 @@ from grantflow.cli._read import Json
 from grantflow.cli._run import Run
 
 if TYPE_CHECKING:
-    from grantflow import App, Engine
+    from grantflow import App, AppOverview, Engine
 
 Key = Annotated[str, typer.Argument(metavar="APP", help="Key of the app.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept for ever.")]
@@ -31,22 +31,29 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_(ctx: typer.Context, json: Json = False) -> None:
-    """List registered apps."""
+    """List registered apps and how each stands."""
 
-    async def work(engine: Engine) -> tuple[list[App], dict[str, str]]:
-        return await engine.apps.list(), await engine.apps.held()
+    async def work(engine: Engine) -> tuple[list[App], dict[str, AppOverview], dict[str, str]]:
+        overview = {one.app: one for one in await engine.ops.app_overview()}
+        return await engine.apps.list(), overview, await engine.apps.held()
 
-    apps, held = Run.of(ctx).engine(work)
+    apps, stand, held = Run.of(ctx).engine(work)
     if json:
         _out.as_json(
-            [{**_out.plain(app), "public": app.public, "held": app.key in held, "held_reason": held.get(app.key)}
+            [{**_out.plain(app), "public": app.public, "held": app.key in held, "held_reason": held.get(app.key),
+              "overview": _out.plain(stand[app.key])}
              for app in apps]
         )  # fmt: skip
         return
     _out.table(
-        ("APP", "KIND", "NAME", "VERSION", "CLIENT", "HELD"),
-        ((app.key, app.kind.value, app.name, app.latest.name, app.client_id, held.get(app.key, "")) for app in apps),
+        ("APP", "KIND", "NAME", "VERSION", "CLIENT", "INSTALLED", "WORKING", "END IN 30 D", "INCIDENT", "HELD"),
+        (_row(app, stand[app.key], held.get(app.key, "")) for app in apps),
     )
+
+
+def _row(app: App, stands: AppOverview, held: str) -> tuple[object, ...]:
+    numbers = (f"{count:,}" for count in (stands.installed, stands.working, stands.expiring))
+    return app.key, app.kind.value, app.name, app.latest.name, app.client_id, *numbers, stands.incident or "", held
 
 
 def register(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +63,9 @@ def forecast(
     if json:
         _out.as_json(found)
         return
+    if _out.is_plain():
+        _out.tabs(_rows(found))
+        return
     title = f"Grants{f' of {clean(app)}' if app else ''} that end, by {by.value} (UTC)"
     if lived is not None:
         title += f", if each lived {lifetime} from its issue"
@@ -70,6 +74,14 @@ def forecast(
     ascii = ascii or _out.plain_terminal()  # noqa: A001 - the flag's name
     for line in picture(found, title, _out.width(), ascii=ascii, what_if=lived is not None):
         print(line)
+
+
+def _rows(told: Forecast) -> Iterator[tuple[object, ...]]:
+    """Beginning of the span, ends, and warnings where they were asked for; then what lies outside."""
+    for one in told.spans:
+        yield (one.start.isoformat(), one.expiries, *(() if one.warnings is None else (one.warnings,)))
+    for name, count, _ in _rest(told, "", what_if=False):
+        yield name, count
 
 
 def _span(text: str) -> timedelta | None:

@@ -60,9 +60,9 @@ def show(
 
 
 def _chosen(kind: str) -> dict[str, Definition]:
-    from grantflow import definitions
+    from grantflow import charts_from_env, definitions
 
-    known = definitions()
+    known = definitions(charts_from_env())
     if kind and kind not in known:
         msg = f"there is no kind {kind[:80]!r}"
         raise NotFound(msg, hint="kinds: " + ", ".join(known))

@@ -26,7 +26,7 @@ _BATCH = 1_000
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (probe, remind, repair, hold, release, incidents, doctor):
+    for command in (probe, remind, cancel_attempt, repair, hold, release, incidents, doctor):
         app.command()(command)
 
 
@@ -77,6 +77,23 @@ def remind(ctx: typer.Context, installation: Id, reason: Reason) -> None:
         return item.id
 
     say(f"{run.engine(work)}: the reminder goes out with the host's other notices")
+
+
+def cancel_attempt(
+    ctx: typer.Context,
+    attempt: Annotated[str, typer.Argument(metavar="ATTEMPT", help="The whole id: see grantflow attempts ID.")],
+    reason: Reason,
+) -> None:
+    """Close the window a person has open; no grant is touched, they may begin again. Operators only."""
+    run = Run.of(ctx)
+    run.existing()
+    actor = run.somebody()
+
+    async def work(engine: Engine) -> None:
+        await engine.ops.cancel_attempt(attempt, actor=actor, reason=reason)
+
+    run.engine(work)
+    say(f"{clean(attempt)} is closed")
 
 
 def repair(ctx: typer.Context, installation: Id, reason: Reason) -> None:

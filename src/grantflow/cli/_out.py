@@ -18,6 +18,22 @@ _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class _Manner:
+    """How things are said in this run."""
+
+    plain = False
+
+
+def be_plain(wanted: bool) -> None:
+    """Words and tabs alone from here on, for screen readers and scripts: no glyph, colour, heading or picture."""
+    _Manner.plain = wanted
+
+
+def is_plain() -> bool:
+    """Whether `--plain` was given."""
+    return _Manner.plain
+
+
 def say(text: str) -> None:
     """Talk: one line on stderr."""
     print(text, file=sys.stderr)
@@ -66,7 +82,10 @@ def _field(name: str, value: object) -> Any:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print aligned columns under their headings."""
+    """Print aligned columns under their headings; with `--plain` tabs and no headings."""
+    if is_plain():
+        tabs(rows)
+        return
     from rich.cells import cell_len
 
     cells = [[clean(cell) for cell in row] for row in rows]
@@ -85,20 +104,23 @@ def tabs(rows: Iterable[Sequence[object]]) -> None:
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
     """Print names and values, one pair a line; what is empty is left out."""
     shown = [(name, clean(value)) for name, value in pairs if value not in {None, ""}]
+    if is_plain():
+        tabs(shown)
+        return
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
         print(_painted(f"{name:<{width}}  {value}"))
 
 
 def state(value: str) -> str:
-    """A state with the glyph of its severity."""
-    return f"{_GLYPHS.get(_severity(value), '?')} {value}"
+    """A state with the glyph of its severity; with `--plain` the word alone."""
+    return value if is_plain() else f"{_GLYPHS.get(_severity(value), '?')} {value}"
 
 
 def _severity(value: str) -> str:
-    from grantflow_machines import CHARTS
+    from grantflow import charts_from_env
 
-    states = (found for chart in CHARTS.values() for found in chart.states if found.value == value)
+    states = (found for chart in charts_from_env().values() for found in chart.states if found.value == value)
     return next((found.severity.value for found in states), "")
 
 
@@ -108,8 +130,8 @@ def line(severity: str, text: str) -> None:
 
 
 def marked(severity: str, text: str) -> str:
-    """A text behind the glyph of a severity."""
-    return f"{_GLYPHS[severity]} {text}"
+    """A text behind the glyph of a severity, or with `--plain` behind its name."""
+    return f"{severity}: {text}" if is_plain() else f"{_GLYPHS[severity]} {text}"
 
 
 def bar(count: int, most: int, width: int = 40, *, ascii: bool = False) -> str:  # noqa: A002 - the flag's name
@@ -174,7 +196,8 @@ def reader_left() -> int:
 
 
 def _colours_are_seen() -> bool:
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+    wanted = not is_plain() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and sys.stdout.isatty()
 
 
 def _painted(line: str) -> str:

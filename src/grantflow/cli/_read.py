@@ -10,11 +10,13 @@ from typer.core import TyperCommand
 from grantflow.cli import _out
 from grantflow.cli._out import clean, moment, say
 from grantflow.cli._run import Run, actor_from, found, user_name
+from grantflow.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grantflow import (
+        Attempt,
         Counts,
         Engine,
         Explanation,
@@ -22,15 +24,16 @@ if TYPE_CHECKING:
         Matches,
         OperatorAction,
         Page,
+        Recent,
         TransitionRecord,
     )
 
 SHORT = 18
 """Characters of an id in tables: its time and twelve random bits."""
+_FROM = "Begin there in the filter's order: a date, a duration, the beginning of an account or an id."
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id, or at least its first 8 characters.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Tabs, whole ids, no headings.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many rows.")]
 
 
@@ -60,7 +63,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("list", cls=_FilterHelp)(list_)
     app.command(cls=_AuditHelp)(audit)
-    for command in (show, history, explain, counts):
+    for command in (show, history, attempts, explain, counts, changes):
         app.command()(command)
 
 
@@ -70,23 +73,26 @@ def list_(
     limit: Limit = 50,
     after: Annotated[str, typer.Option(metavar="CURSOR", help="Go on where a page ended.")] = "",
     back: Annotated[bool, typer.Option("--back", help="The page before the cursor.")] = False,
+    start: Annotated[str, typer.Option("--from", metavar="PLACE", help=_FROM)] = "",
+    exact: Annotated[bool, typer.Option("--exact", help="Count all that match, however many.")] = False,
     json: Json = False,
-    plain: Plain = False,
 ) -> None:
     """List installations, in their effective state."""
+    if start and after:
+        msg = "take one of --from and --after"
+        raise BadInput(msg)
 
     async def work(engine: Engine) -> tuple[Page, Matches]:
-        page = await engine.find(filter, after=after or None, limit=limit, back=back)
-        return page, await engine.count(filter)
+        place = await engine.place(filter, start) if start else after or None
+        page = await engine.find(filter, after=place, limit=limit, back=back)
+        return page, await engine.count(filter, exact=exact)
 
     page, matches = Run.of(ctx).engine(work)
     if json:
         _out.as_json({"items": page.items, "next_after": page.next_after, **_out.plain(matches)})
-    elif plain:
-        _out.tabs(_row(item, whole=True) for item in page.items)
     else:
         headings = ("ID", "APP", "ACCOUNT", "SUBJECT", "STATE", "EXPIRES", "REASON")
-        _out.table(headings, (_row(item) for item in page.items))
+        _out.table(headings, (_row(item, whole=_out.is_plain()) for item in page.items))
     total = f"{matches.count:,}" if matches.exact else f"at least {matches.count:,}"
     say(f"{len(page.items):,} of {total}")
     if page.next_after:
@@ -180,6 +186,26 @@ def history(
     )
 
 
+def attempts(ctx: typer.Context, installation: Id, limit: Limit = 20, json: Json = False) -> None:
+    """Show an installation's attempts, newest first: who opened a window, how far they came, how it ended."""
+
+    async def work(engine: Engine) -> tuple[Attempt, ...]:
+        item = await found(engine, installation)
+        return await engine.attempts(item.id, limit=limit)
+
+    tried = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json(tried)
+        return
+    _out.table(
+        ("ATTEMPT", "KIND", "BY", "STEP", "OUTCOME"),
+        (
+            (one.id, one.kind, one.actor, one.step, one.outcome or f"open until {moment(one.expires_at)}")
+            for one in tried
+        ),
+    )
+
+
 def explain(
     ctx: typer.Context,
     installation: Id,
@@ -230,6 +256,27 @@ def counts(ctx: typer.Context, json: Json = False) -> None:
     order = sorted(numbers.by_state.items(), key=lambda pair: (-pair[1], pair[0]))
     _out.table(("STATE", "COUNT"), ((_out.state(name), f"{count:,}") for name, count in order))
     say(f"{numbers.total:,} in all, {numbers.overdue:,} overdue")
+
+
+def changes(ctx: typer.Context, limit: Limit = 12, json: Json = False) -> None:
+    """Show what became of how many lately, the largest groups first, each with the filter that lists them."""
+
+    async def work(engine: Engine) -> Recent:
+        return await engine.ops.recent_changes(limit=limit)
+
+    told = Run.of(ctx).engine(work)
+    if json:
+        _out.as_json(told)
+        return
+    _out.table(
+        ("COUNT", "STATE", "APP", "REASON", "SINCE", "FILTER"),
+        (
+            (f"{one.count:,}", _out.state(one.state), one.app, one.reason or "", moment(one.since), one.filter)
+            for one in told.changes
+        ),
+    )
+    written = sum(run.written for run in told.runs)
+    say(f"{len(told.runs):,} sweeps wrote {written:,} of the last transitions")
 
 
 def audit(

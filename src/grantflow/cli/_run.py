@@ -71,12 +71,12 @@ class Run:
         """Open the engine, do one piece of work, close it."""
         import asyncio
 
-        from grantflow import Engine, KeyRing
+        from grantflow import Engine, KeyRing, charts_from_env
 
         url = self.url if create else self.existing()
 
         async def whole() -> T:
-            async with Engine.open(url, keys=KeyRing.from_env()) as engine:
+            async with Engine.open(url, keys=KeyRing.from_env(), charts=charts_from_env()) as engine:
                 return await work(engine)
 
         try:
