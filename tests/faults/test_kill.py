@@ -23,7 +23,7 @@ READS = {
         *("accounts", "attempt", "attempts", "can_use", "count", "counts", "drain_notices", "explain", "find"),
         *("form", "get", "guidance", "history", "horizon", "machine", "next_due", "now", "on_due_earlier", "open"),
         "subscribe",
-        *("next_renewal", "next_warning"),
+        *("next_renewal", "next_warning", "clock_skew"),
         *("narrowing", "scans", "suggestions"),
         "disconnect",  # a word for `send`, which is in the table
     },
