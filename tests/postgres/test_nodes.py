@@ -125,7 +125,8 @@ async def test_who_stands_by_does_not_sweep_until_the_leader_leaves_something_un
     url: str, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interval = timedelta(seconds=1)
-    monkeypatch.setattr("grantflow._upkeep.LEAD_FOR", timedelta(seconds=3))
+    monkeypatch.setattr("grantflow._upkeep.LEAD_FOR", timedelta(seconds=5))
+    monkeypatch.setattr("grantflow_scheduler._scheduler._SELDOM", 99)
     monkeypatch.setattr("grantflow_scheduler._scheduler._BEAT", 0.5)
     async with AsyncExitStack() as stack:
         first, second, host = [await stack.enter_async_context(node(url, 0.5)) for _ in range(3)]

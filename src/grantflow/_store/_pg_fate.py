@@ -6,7 +6,7 @@ it never heard of to somebody else's: *committed* then counts only where a row t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import asyncpg
 
@@ -23,14 +23,14 @@ _ATTEMPT = f"SELECT count(*) FROM {_names.ATTEMPT} WHERE {_OURS} AND pk = $2"
 _TOKENS = f"SELECT count(*) FROM {_names.TOKEN_SET} WHERE {_OURS} AND installation_pk = $2"
 
 
-@dataclass(eq=False)
 class Uncertain(Exception):
     """The connection broke while a transaction was being committed."""
 
-    transaction: str
-    result: object
-    since: str
-    """When the server started, as far as was known before."""
+    def __init__(self, transaction: str, result: object, since: str) -> None:
+        super().__init__(transaction)  # nothing of the rows stands in a traceback
+        self.transaction, self.result = transaction, result
+        self.since = since
+        """When the server started, as far as was known before."""
 
     async def was_committed(self, conn: asyncpg.Connection) -> bool | None:
         """Ask the server; None while it is at it.
