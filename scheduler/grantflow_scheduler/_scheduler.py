@@ -89,6 +89,8 @@ class Scheduler:
         self._leave: Callable[[], None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
+        self._whole = all(duty.name in self._desks for duty in DUTIES if duty.led)
+        """Who has taken over some duties alone neither leads nor stands by."""
         self._leads_until = float("-inf")
         self._behind = min(_BEHIND, interval / 4) * (1 + random.random())  # noqa: S311 - spreads those who wait
         self.last_report: SweepReport | None = None
@@ -221,7 +223,7 @@ class Scheduler:
 
     # -- leading, and standing by ---------------------------------------------------------------
     def _at_the_head_of(self, desk: _Desk) -> bool:
-        return self.leads or not desk.duty.led
+        return self.leads or not (desk.duty.led and self._whole)
 
     async def _turn(self, desk: _Desk, *, asked: bool) -> object:
         """A whole round, or a look whether the process that leads has left something undone."""
@@ -240,7 +242,7 @@ class Scheduler:
     async def _beat(self) -> None:
         led, now = self.leads, self._clock.monotonic()
         with contextlib.suppress(GrantflowError):
-            if await self._engine.beat(_KIND, self._note(), lead=True):
+            if await self._engine.beat(_KIND, self._note(), lead=self._whole):
                 self._leads_until = now + _TERM.total_seconds()
             else:
                 self._leads_until = now

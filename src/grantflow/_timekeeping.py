@@ -133,7 +133,7 @@ class Timekeeping(ClientMode):
         """Say that this process is at work, for consoles and `ops.diagnose`; call it every few seconds.
 
         With `lead` it asks to lead the schedulers of this database, and hears whether it does: on PostgreSQL one of
-        them, until it has said nothing for 15 seconds or its clock is wrong; on a file all of them.
+        them, until it has said nothing for 15 seconds or its clock is wrong; on a file all of them, asked or not.
         """
         now = self._core.now()
         if self._beating is None:
@@ -141,7 +141,7 @@ class Timekeeping(ClientMode):
         self._beating.at, self._beating.note = now, note
         skew = self._core.skew
         trusted = skew is None or abs(skew) <= WRONG_CLOCK
-        return await self._core.store.beat(self._beating, span(_upkeep.LEAD_FOR) if lead and trusted else 0) and lead
+        return await self._core.store.beat(self._beating, span(_upkeep.LEAD_FOR) if lead and trusted else 0)
 
     async def stop_beating(self) -> None:
         """Say that this process leaves."""

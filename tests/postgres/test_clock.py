@@ -114,6 +114,17 @@ async def test_a_clock_that_is_set_right_is_believed_again(url: str, caplog: pyt
     assert "agree again" in caplog.text
 
 
+async def test_it_is_looked_at_again_and_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grantflow._store.postgres._EVERY", 0.02)
+    monkeypatch.setattr("grantflow._store.postgres._IN_DOUBT", 0.02)
+    async with Engine.open(url) as engine:
+        for ahead in (100, 0):
+            with time_machine.travel(datetime.now(UTC) + ahead * SECOND, tick=True):
+                async with asyncio.timeout(5):
+                    while abs((engine.clock_skew() or SECOND) - ahead * SECOND) > SECOND / 2:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+
+
 async def test_a_clock_that_was_passed_is_the_measure(url: str) -> None:
     clock = ManualClock()
     async with Engine.open(url, clock=clock) as engine:

@@ -152,6 +152,22 @@ async def test_who_stands_by_does_not_sweep_until_the_leader_leaves_something_un
         assert (await late(outside, 6))[5] < 0.25
 
 
+async def test_a_host_that_took_over_one_duty_does_it_whoever_leads(
+    url: str, monkeypatch: pytest.MonkeyPatch, outside: Outside
+) -> None:
+    async with node(url, 0.3) as one, node(url) as other, AsyncExitStack() as stack:
+        swept = counting(one[0], monkeypatch)
+        interval = timedelta(seconds=0.5)
+        alone = await stack.enter_async_context(Scheduler(one[0], interval=interval, duties=["expiry"]))
+        await until(lambda: outside.rows("SELECT count(*) FROM grantflow_beat") == [(1,)])
+        await until(lambda: not alone.leads)
+        assert await leads(one[0]) == [False], "it leaves the lead to those who do all"
+        await stack.enter_async_context(Scheduler(other[0]))
+        await until(lambda: outside.rows("SELECT count(*) FROM grantflow_control") == [(1,)])
+        count = len(swept)
+        await until(lambda: len(swept) > count + 2)
+
+
 # -- hints --------------------------------------------------------------------------------------------
 async def test_a_due_time_of_another_node_is_met_without_a_poll(url: str, outside: Outside) -> None:
     async with node(url) as daemon, node(url) as host, Scheduler(daemon[0], interval=timedelta(seconds=60)):
