@@ -17,6 +17,9 @@ QUICK_TESTS := tests/engine $(wildcard tests/machines/test_[cdit]*.py)
 # Tests, and the examples in docstrings.
 TESTED := tests src machines tui scheduler
 
+# Every core, up to four; a file stays with one process, so what a module sets up is set up once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick check lint format types imports test test-long test-browser pictures bench clean
 
@@ -30,9 +33,9 @@ demo: $(VENV)/.runtime ## run the main job on a database of its own; ARGS="--tui
 
 quick: $(VENV)/.dev ## lint, types and the fast tests: before each commit, within a minute
 	@$(MAKE) --no-print-directory lint types imports
-	$(BIN)/pytest -q -x -m "not slow" $(QUICK_TESTS)
+	$(BIN)/pytest -q -x $(PARALLEL) -m "not slow" $(QUICK_TESTS)
 
-check: $(VENV)/.dev ## what CI runs: lint, types, import rules, tests
+check: $(VENV)/.dev ## lint, types, import rules, tests: what CI runs before test-browser
 	@$(MAKE) --no-print-directory lint types imports test
 
 lint: $(VENV)/.dev ## ruff
@@ -49,16 +52,17 @@ imports: $(VENV)/.dev ## who may import whom
 	$(BIN)/lint-imports --no-logo
 
 test: $(VENV)/.dev ## the tests
-	$(BIN)/pytest -q -m "not slow and not browser" --doctest-modules $(TESTED) $(ARGS)
+	$(BIN)/pytest -q $(PARALLEL) -m "not slow and not browser" --doctest-modules $(TESTED) $(ARGS)
 
 test-long: $(VENV)/.dev ## the tests, the slow ones included
 	$(BIN)/pytest -q -m "not browser" --doctest-modules $(TESTED) $(ARGS)
 
 test-browser: $(VENV)/.dev ## the tests in a real browser; CHROMIUM=/path names another one, and none is a failure
 	@[ -x "$(CHROMIUM)" ] || { echo "make: there is no browser at $(CHROMIUM); set CHROMIUM=/path/to/chromium" >&2; exit 1; }
-	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q tests/hosting/test_chromium.py tests/hosting/test_trial_chromium.py $(ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q -m browser tests/hosting $(ARGS)
 
-pictures: $(VENV)/.dev ## draw the pages of the guides anew, with a real browser
+pictures: $(VENV)/.dev ## draw the guides' pictures anew: pages with a real browser, the console from the demo
+	$(BIN)/python -m tests.tui.pictures
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.hosting.pictures
 
 bench: $(VENV)/.dev ## measure beside a raw baseline; ARGS picks benchmarks

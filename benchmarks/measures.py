@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,22 @@ from typing import Any
 from benchmarks import raw
 from benchmarks.lateness import f6
 from benchmarks.windows import f9
-from benchmarks.world import DAY, NOW, OPERATOR, Due, Line, engine_on, later, middle, p99, seed, toggles, traced
-from grantflow import Engine
+from benchmarks.world import (
+    DAY,
+    NOW,
+    OPERATOR,
+    Due,
+    Line,
+    beside,
+    busy,
+    engine_on,
+    later,
+    middle,
+    p99,
+    seed,
+    toggles,
+    traced,
+)
 from grantflow._compile import compile_chart
 from grantflow._decide import decide
 from grantflow_machines import CHARTS, Actor, Facts
@@ -32,6 +46,20 @@ ROUNDS = 3
 async def f3(_: Path) -> list[Line]:
     """PostgreSQL; its driver and server are looked for only when it is asked for."""
     from benchmarks.postgres import f3 as measured
+
+    return await measured()
+
+
+async def f5_postgres(_: Path) -> list[Line]:
+    """Look-ups there."""
+    from benchmarks.postgres_size import f5 as measured
+
+    return await measured()
+
+
+async def f6_postgres(_: Path) -> list[Line]:
+    """Lateness there."""
+    from benchmarks.postgres_size import f6 as measured
 
     return await measured()
 
@@ -175,20 +203,10 @@ async def _swept(folder: Path, order: Due, due: int, others: int, target: str) -
     raw_cpu = time.process_time() - cpu
     assert moved == due
     async with engine_on(mine, clock=later(1)) as engine:
-        latencies: list[float] = []
-        stop = asyncio.Event()
-
-        async def caller(mine: list[str]) -> None:
-            while not stop.is_set():
-                _, _, told = await toggles(engine, mine[:1], 1)
-                latencies.extend(told)
-
-        callers = [asyncio.create_task(caller(ids[n::8])) for n in range(8)]
-        began, cpu, size = time.perf_counter(), time.process_time(), _resident()
-        report = await engine.sweep()
-        ours, ours_cpu, grown = time.perf_counter() - began, time.process_time() - cpu, _resident() - size
-        stop.set()
-        await asyncio.gather(*callers)
+        async with busy(engine, ids) as latencies:
+            began, cpu, size = time.perf_counter(), time.process_time(), _resident()
+            report = await engine.sweep()
+            ours, ours_cpu, grown = time.perf_counter() - began, time.process_time() - cpu, _resident() - size
         began = time.perf_counter()
         await engine.next_due()
         upcoming = (time.perf_counter() - began) * 1000
@@ -218,30 +236,7 @@ async def f5(folder: Path) -> list[Line]:
         for file, rows in ((few, 10_000), (many, 1_000_000)):
             seed(file, 1000, due=Due.IN_ORDER)
             seed(file, rows - 1000, due=Due.LATER)
-        both = [await _lookups(engine) for engine in (small, large)]
-        spent: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in both[0]}
-        for _round in range(300):
-            for name, times in spent.items():
-                for calls, told in zip(both, times, strict=True):
-                    began = time.perf_counter()
-                    await calls[name]()
-                    told.append((time.perf_counter() - began) * 1000)
-    lines = []
-    for name, times in spent.items():
-        raw_, ours = (middle(told) for told in times)
-        target = "≤ 1.50, ≤ 1 ms" if name == "counts" else "≤ 1.50"
-        lines.append(Line(f"F5 {name}, 1 M beside 10 k", ours, raw_, "ms", ours / raw_, target))
-    return lines
-
-
-async def _lookups(engine: Engine) -> dict[str, Callable[[], Awaitable[object]]]:
-    page = await engine.find("state:active", limit=50)
-    return {
-        "due look-up": partial(engine._core.store.due, NOW + DAY, 100),
-        "next due": engine.next_due,
-        "counts": engine.counts,
-        "page of 50 by key": partial(engine.find, "state:active", limit=50, after=page.next_after),
-    }
+        return await beside(small, large, "F5 {}, 1 M beside 10 k", "≤ 1.50")
 
 
 MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
@@ -250,7 +245,9 @@ MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
     "F3": f3,
     "F4": f4,
     "F5": f5,
+    "F5-postgres": f5_postgres,
     "F6": f6,
+    "F6-postgres": f6_postgres,
     "F7": f7,
     "F8": f8,
     "F9": f9,
@@ -258,7 +255,7 @@ MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
 }
 
 
-LONG = {"F4", "F5"}
+LONG = {"F4", "F5", "F5-postgres"}
 """Minutes and gigabytes: only when asked for by name."""
 
 

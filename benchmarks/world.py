@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -135,6 +136,52 @@ async def toggles(engine: Engine, ids: list[str], callers: int) -> tuple[float, 
     began, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(caller(ids[n::callers]) for n in range(callers)))
     return time.perf_counter() - began, time.process_time() - cpu, latencies
+
+
+@asynccontextmanager
+async def busy(engine: Engine, ids: list[str], callers: int = 8) -> AsyncIterator[list[float]]:
+    """Callers that suspend and unsuspend meanwhile; their latencies in milliseconds."""
+    latencies: list[float] = []
+    stop = asyncio.Event()
+
+    async def caller(mine: list[str]) -> None:
+        while not stop.is_set():
+            latencies.extend((await toggles(engine, mine[:1], 1))[2])
+
+    at_work = [asyncio.create_task(caller(ids[n::callers])) for n in range(callers)]
+    try:
+        yield latencies
+    finally:
+        stop.set()
+        await asyncio.gather(*at_work)
+
+
+async def beside(small: Engine, large: Engine, what: str, target: str) -> list[Line]:
+    """The same look-ups on a small and a large base, in turns."""
+    both = [await _lookups(engine) for engine in (small, large)]
+    spent: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in both[0]}
+    for _round in range(300):
+        for name, times in spent.items():
+            for calls, told in zip(both, times, strict=True):
+                began = time.perf_counter()
+                await calls[name]()
+                told.append((time.perf_counter() - began) * 1000)
+    lines = []
+    for name, times in spent.items():
+        few, many = (middle(told) for told in times)
+        bar = f"{target}, ≤ 1 ms" if name == "counts" else target
+        lines.append(Line(what.format(name), many, few, "ms", many / few, bar))
+    return lines
+
+
+async def _lookups(engine: Engine) -> dict[str, Callable[[], Awaitable[object]]]:
+    page = await engine.find("state:active", limit=50)
+    return {
+        "due look-up": partial(engine._core.store.due, NOW + DAY, 100),
+        "next due": engine.next_due,
+        "counts": engine.counts,
+        "page of 50 by key": partial(engine.find, "state:active", limit=50, after=page.next_after),
+    }
 
 
 async def traced(engine: Engine, call: Callable[[], Awaitable[object]]) -> list[str]:

@@ -1,6 +1,8 @@
 """An external app, built elsewhere: it authorizes at a platform's hosted pages with PKCE and calls its REST API.
 
-It knows nothing of grantflow, only OAuth. Run it: uvicorn examples.external_app:app --port 8001
+It knows nothing of grantflow, only OAuth. Run `grantflow serve` and beside it
+`uvicorn examples.external_app:app --port 8001`, be Uma at http://localhost:8000, then open
+http://127.0.0.1:8001/connect and http://127.0.0.1:8001/report.
 """
 
 import base64

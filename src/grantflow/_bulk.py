@@ -300,4 +300,4 @@ def _naming(chosen: list[str], limit: int) -> str:
 
 def _told(plan: BulkPlan) -> str:
     to = f" to {plan.to}" if plan.to else ""
-    return f"{plan.verb}{to} on {plan.count:,} row(s), {len(plan.refusals):,} left out"
+    return f"{plan.verb}{to} on {plan.count:,} row{'s' * (plan.count != 1)}, {len(plan.refusals):,} left out"

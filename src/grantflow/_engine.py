@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 from grantflow import _journey, _send
@@ -326,14 +326,22 @@ class Engine(Timekeeping):
             TransitionRefused: the machine refuses it; `explanation` says why, and from when.
             PermissionDenied: the host's policy says no.
             Conflict: somebody else changed the row first, again and again.
+
+        What an operator is refused is on the record.
         """
         asked = _send.Asked(event, actor, payload or {}, reason, idempotency_key)
         target = target_of(installation, account, subject, label)
+        by_operator = actor.kind is ActorKind.OPERATOR
+        async with self._on_record(actor, event, installation, reason) if by_operator else nullcontext():
+            return await self._bring(target, asked)
+
+    async def _bring(self, target: Load, asked: _send.Asked) -> Sent:
+        actor, event = asked.actor, asked.event
         load = Load(
             installation=target.installation,
             natural=target.natural,
             consents_of=actor if self._core.looks_at_consents(event) else None,
-            idempotency_key=idempotency_key,
+            idempotency_key=asked.idempotency_key,
         )
         if self._core.policy is not None or self._core.veto is not None or self._needs_directory(actor):
             found = await self._snapshot(load)

@@ -292,10 +292,10 @@ class _Runner:
         elif job.state == JobState.CANARY and job.settled >= job.canary:
             bad = job.settled - job.applied
             job.state = JobState.STOPPED.value if bad else JobState.RUNNING.value
-            job.why = f"{bad:,} of the first {job.settled:,} row(s) were not applied" if bad else None
+            job.why = f"{bad:,} of the first {_rows(job.settled)} were not applied" if bad else None
         elif job.state == JobState.RUNNING and _too_much(job):
             failures, rows = job.failures - job.forgiven, job.settled - job.forgiven_rows
-            job.state, job.why = JobState.STOPPED.value, f"{failures:,} of {rows:,} row(s) were refused or failed"
+            job.state, job.why = JobState.STOPPED.value, f"{failures:,} of {_rows(rows)} were refused or failed"
         if job.state not in RUNNABLE:
             job.lease = job.lease_until = None
 
@@ -315,3 +315,7 @@ def _moved(found: Snapshot, item: JobItemRow) -> _Verdict | None:
 def _too_much(job: JobRow) -> bool:
     failures, rows = job.failures - job.forgiven, job.settled - job.forgiven_rows
     return failures >= job.stop_after and failures >= job.stop_share * rows
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from grantflow._app import App, AppKind, Version, scope_set
 from grantflow._clock import maybe_datetime, to_datetime
 from grantflow._compile import Definition
@@ -167,8 +169,12 @@ def guidance(
     *,
     account: str | None,
     is_account_admin: bool,
+    until: datetime | None = None,
 ) -> Guidance:
-    """What to tell one viewer; raises Quarantined for a row set aside. Source: S-04, S-33, S-34."""
+    """What to tell one viewer; raises Quarantined for a row set aside. Source: S-04, S-33, S-34.
+
+    Whoever is warned that it works `until` then is told how to authorize it again in time.
+    """
     if installation is not None and installation.quarantined is not None:
         raise Quarantined(installation.quarantined)
     state = installation.state if installation is not None else definition.initial
@@ -183,8 +189,12 @@ def guidance(
     dead = info.grant is Grant.DEAD
     where = definition.entry_points.get("reauthorize" if dead else "authorize", "")
     sentence = _sentence(place, installation, info.grant, prompt, who if not may_act else "you", where)
+    in_time = until is not None and prompt is Prompt.NONE
+    if in_time:
+        act = f"Ask {who} to authorize it again in time: {where}."
+        sentence = f"{place} works until {until:%Y-%m-%d %H:%M} UTC. {act}"
     url = None
-    if prompt is not Prompt.NONE and app.authorize_url:
+    if (prompt is not Prompt.NONE or in_time) and app.authorize_url:
         url = _filled(app, installation, where_account)
     gap = installation.scopes_missing if installation is not None and info.grant is Grant.LIVE else ()
     reason = installation.reason if installation is not None else None

@@ -81,6 +81,7 @@ def _tell(core: Core, draft: Draft) -> None:
         CLOCK_ACTOR,
         account=None,
         is_account_admin=False,
+        until=to_datetime(deadline) if live and deadline is not None else None,
     )
     if live and deadline is not None:
         left = timedelta(microseconds=deadline - draft.now)

@@ -163,7 +163,7 @@ def test_the_programs_get_what_was_asked(grantflow: Command, fleet: Fleet, monke
             "grantflow_tui",
             "run",
             (url,),
-            {"write": True, "operator": "zoe", "claimed": True, "ascii": False, "max_bulk": 10_000},
+            {"write": True, "operator": "zoe", "claimed": True, "ascii": False, "theme": None, "max_bulk": 10_000},
         ),
         ("grantflow_scheduler", "run_forever", (url,), {"interval": 2.0}),
         ("grantflow.demo", "run_demo", (30, None), {"tui": False, "seed": 3, "operator": "olga"}),

@@ -89,7 +89,8 @@ def test_a_reminder_needs_somebody_who_has_to_act(grantflow: Command, mail: tupl
 
 def test_an_open_window_is_found_and_closed(grantflow: Command, mail: tuple[str, str]) -> None:
     async def opens() -> str:
-        async with Engine.open(mail[0], http=ForeignServer("http://localhost:9")) as engine:
+        server, people = ForeignServer("http://localhost:9"), People({BOB: ["acme"]})
+        async with Engine.open(mail[0], keys=KeyRing.from_env(), http=server, directory=people) as engine:
             return (await engine.reauthorize(mail[1], actor=BOB)).id
 
     assert grantflow("force", mail[1], "--to", "refresh-expired", *REASON, "--yes").code == 0

@@ -72,14 +72,54 @@ async def test_the_external_app_begins_at_itself(web: Any) -> None:
         assert "Report Hub is connected to globex" in browser.page.text
 
 
+async def test_a_new_version_comes_out_and_the_old_grant_works_until_somebody_agrees(web: Any) -> None:
+    async with Browser(web, ORIGIN) as browser:
+        await browser.open("/")
+        await browser.press("Maria")
+        await browser.open("/marketplace/call-notes")
+        await browser.press("Install on Acme")
+        await browser.open("/")
+        await browser.press("Bob")
+        await browser.open("/apps/call-notes?account=acme")
+        await browser.press("Authorize")
+        await browser.press("Continue")
+        await browser.press("Agree")
+        await browser.press("Call Notes 2.0 comes out")
+        assert "is out and asks for more" in browser.page.text
+        await browser.press("Call the API")
+        assert "200 OK: Call Notes may do notes.write, tickets.read on acme." in browser.page.text
+        await browser.open("/gallery/call-notes?account=acme")
+        assert "The installed version asks for more than was agreed to." in browser.page.text
+        await browser.press("Authorize")
+        await browser.press("Continue")
+        assert browser.page.headings[1:] == ["Already approved", "Awaiting your approval"]
+        assert "See who called whom calls.read" in browser.page.text
+        await browser.press("Agree")
+        await browser.press("Call the API")
+        assert "calls.read" in browser.page.text
+
+
+async def test_a_user_with_one_account_meets_the_form_at_once(web: Any) -> None:
+    async with Browser(web, ORIGIN) as browser:
+        await browser.open("/")
+        await browser.press("Nora")
+        await browser.follow("connect it from the app itself")
+        assert browser.page.buttons == ["Agree", "Cancel"]
+        await browser.press("Cancel")
+        assert "Report Hub was told: access_denied" in browser.page.text
+
+
 async def test_another_site_moves_nothing_and_another_name_is_refused(web: Any) -> None:
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(web), base_url=ORIGIN) as http:
         before = (await http.get("/")).text
-        await http.post("/trial/later/one-year", headers={"Sec-Fetch-Site": "cross-site"})
+        for deed in ("later/one-year", "happen/Call%20Notes%202.0%20comes%20out", "be/maria"):
+            answer = await http.post(f"/trial/{deed}", headers={"Sec-Fetch-Site": "cross-site"})
+            assert (answer.status_code, answer.headers.get("set-cookie")) == (303, None)
         after = (await http.get("/")).text
         assert "another site" in after
         assert before.split("It is ")[1][:20] == after.split("It is ")[1][:20]
         assert (await http.get("/", headers={"Host": "evil.example"})).status_code == 400
+        assert (await http.get("/api/reports")).status_code == 401
         assert "frame-ancestors 'none'" in (await http.get("/")).headers["content-security-policy"]
         await http.get("/trial/desk-sync/callback?state=x&code=y")
         assert "belongs to no request" in (await http.get("/")).text

@@ -86,6 +86,25 @@ async def test_a_warning_goes_30_14_7_and_1_days_before_the_end(host: Host) -> N
     assert days == {30: 30, 14: 14, 7: 7, 1: 1}
 
 
+async def test_a_warning_says_who_can_authorize_again_in_time_and_where(host: Host) -> None:
+    link = "https://host.example/authorize?app={app}&account={account}"
+    await host.engine.apps.register(sample_app("agent", "crm", authorize_url=link))
+    await host.engine.apps.install("crm", "acme", actor=ANN)
+    tokens = await authorize(host.engine, "crm", "acme", actor=BOB)
+    end = (await host.engine.get(tokens.installation)).expires_at
+    assert end is not None
+    host.clock.advance(timedelta(days=336))
+    (told,) = await host.told(EXPIRING)
+    guidance = told["guidance"]
+    assert f"works until {end:%Y-%m-%d %H:%M} UTC. Ask agent bob to authorize it again in time" in guidance["message"]
+    assert guidance["url"] == "https://host.example/authorize?app=crm&account=acme"
+    assert guidance["prompt"] == "none", "nothing is wrong yet"
+    await authorize(host.engine, "crm", "acme", actor=BOB)
+    renewed = (await host.engine.get(tokens.installation)).expires_at
+    assert renewed is not None
+    assert renewed - end == timedelta(days=336)
+
+
 async def test_a_warning_is_never_early(host: Host) -> None:
     await authorize(host.engine, "agent-app", "acme", actor=BOB)
     host.clock.advance(335 * DAY - timedelta(microseconds=1))

@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from grantflow import Actor, App, Engine, KeyRing, hosting, new_pkce
+from grantflow.demo._web import marketplace
 from grantflow.testing import ForeignServer, ManualClock, People
 from tests.hosting.browser import Browser
 
@@ -244,3 +245,29 @@ async def test_the_external_app_connects_at_the_hosted_pages(tmp_path: Path, mon
             assert ended.status_code == 401
             assert ended.json()["guidance"]["prompt"] == "REAUTHORIZE"
             assert (await site.get(back)).status_code == 400, "a state works once"
+
+
+async def test_the_external_app_connects_at_grantflow_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very app that `grantflow serve` runs; only the sockets between the two are left out."""
+    example, platform = load("external_app"), "http://localhost:8000"
+    async with marketplace(tmp_path / "trial.db", platform) as served, Browser(served, platform) as browser:
+        monkeypatch.setattr(example, "TRANSPORT", httpx2.ASGITransport(served))
+        transport = httpx2.ASGITransport(example.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8001") as site:
+            await browser.open("/")
+            await browser.press("Uma")
+            for button in ("Cancel", "Agree"):
+                await browser.open((await site.get("/connect")).headers["location"])
+                await browser.press("Continue", account="globex")
+                await browser.press(button)
+                back = (await site.get(f"/callback?{urlencode(browser.query)}")).json()
+                assert back == (
+                    {"connected": True} if button == "Agree" else {"connected": False, "why": "access_denied"}
+                )
+            assert (await site.get("/report")).json()["account"] == "globex"
+            await browser.open("/")
+            await browser.press("one week later")
+            assert (await site.get("/report")).status_code == 200, "it was renewed meanwhile"
+            await browser.press("one year later")
+            ended = await site.get("/report")
+            assert (ended.status_code, ended.json()["guidance"]["prompt"]) == (401, "REAUTHORIZE")

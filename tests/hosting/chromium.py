@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,17 @@ FOUND = (
     or shutil.which("chromium-browser")
     or shutil.which("google-chrome")
 )
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--mute-audio")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe",
+    "--no-first-run", "--mute-audio", "--disable-background-networking",
+    "--allow-pre-commit-input",  # else a click on a page that was loaded but not yet painted is swallowed
+    "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
+    # A name of another machine is unknown at once, whatever resolver this machine has and however long it takes.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+)  # fmt: skip
+PATIENCE = 120
+"""Seconds; only a machine that is very busy ever needs more than one."""
+PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
 @asynccontextmanager
@@ -65,7 +76,7 @@ async def served(app: ASGIApp, sink: list[str]) -> AsyncIterator[int]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(answer, "localhost", 0)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)  # "localhost" may be two sockets with a port each
     async with server:
         yield int(server.sockets[0].getsockname()[1])
 
@@ -118,19 +129,42 @@ class Tab:
         return told["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until an expression is true, over navigations."""
-        for _ in range(600):
+        """Wait until an expression is true on a page that has been painted, over navigations."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             with contextlib.suppress(AssertionError):  # the page is being replaced
-                if await self.run(f"document.readyState === 'complete' && Boolean({condition})"):
+                if await self.run(f"document.readyState === 'complete' && Boolean({condition}) && {PAINTED}"):
                     return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
         raise AssertionError(f"never: {condition}; at {await self.run('location.href')}; {self.log}")
 
     async def open(self, url: str) -> None:
         """Go there and wait for the page."""
-        await self.run("window.old = true")
+        await self.mark()
         await self.call("Page.navigate", url=url)
         await self.until("!window.old")
+
+    async def mark(self) -> None:
+        """Sign the page that is here, so that the next one is known by the missing sign."""
+        await self.until("window.old = true")
+
+    async def press(self, words: str, then: str = "true") -> None:
+        """Click, and wait for the page it leads to."""
+        await self.mark()
+        await self.click(words)
+        await self.until(f"!window.old && {then}")
+
+    async def told(self, words: str) -> None:
+        """Wait until the browser itself says so, in its console."""
+        end = time.monotonic() + PATIENCE
+        while not any(words in entry for entry in self.log):
+            assert time.monotonic() < end, self.log
+            await self.run("0")  # what was said arrives with the next answer
+            await asyncio.sleep(0.02)
+
+    async def reads(self) -> str:
+        """The words on the page, one space between them."""
+        return " ".join(str(await self.run("document.body.innerText")).split())
 
     async def click(self, words: str) -> None:
         """Press the button, or what else is named so, as a mouse does."""
@@ -158,6 +192,11 @@ class Tab:
         return [
             (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
         ]
+
+    async def complaints(self) -> list[Any]:
+        """What a person would find hard to see or to hit: wider than the window, small buttons, pale texts."""
+        found: list[Any] = await self.run(COMPLAINTS)
+        return found
 
     async def picture(self, path: Path) -> None:
         """What is to be seen."""
@@ -194,5 +233,33 @@ async def chromium() -> AsyncIterator[Tab]:
             yield await tab.attach()
         finally:
             os.close(ours_out)  # the browser goes when its pipe does
-            await process.wait()
+            try:
+                await asyncio.wait_for(process.wait(), PATIENCE)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
             pipe.close()
+
+
+COMPLAINTS = """(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const rgb = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
+  const behind = one => { for (; one; one = one.parentElement) {
+    const found = rgb(getComputedStyle(one).backgroundColor); if (found[3] === 255) return found; }
+    return [255, 255, 255, 255]; };
+  const poor = document.documentElement.scrollWidth <= innerWidth ? [] : ['it is wider than the window'];
+  for (const one of document.querySelectorAll('button'))
+    if (one.getBoundingClientRect().height < 44) poor.push([one.textContent, 'is small']);
+  for (const one of document.querySelectorAll('body *')) {
+    if (![...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())) continue;
+    if (one.closest('.gf-skip, [hidden], script') || one.closest('.gf-choice')?.querySelector(':disabled')) continue;
+    const pair = [light(rgb(getComputedStyle(one).color)), light(behind(one))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < 4.5) poor.push([one.textContent.trim().slice(0, 30), ratio]);
+  }
+  return poor; })()"""
+"""Texts need 4.5 : 1 (WCAG 2.2, 1.4.3), targets 44 pixels (2.5.5)."""

@@ -18,13 +18,20 @@ class Answer:
 
 
 async def ask(
-    app: ASGIApp, method: str, path: str, query: bytes = b"", body: bytes = b"", **headers: bytes | str
+    app: ASGIApp,
+    method: str,
+    path: str,
+    query: bytes = b"",
+    body: bytes = b"",
+    *,
+    scheme: str = "https",
+    **headers: bytes | str,
 ) -> Answer:
-    """Send it and keep what comes; an exception of the app goes through."""
+    """Send it and keep what comes; an exception of the app goes through. `scheme` is what the server sees."""
     answer, told = Answer(), {name.replace("_", "-"): value for name, value in headers.items()}
     encoded = [(k.encode(), v.encode("latin-1") if isinstance(v, str) else v) for k, v in told.items()]
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "https",
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": scheme,
         "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), "query_string": query, "root_path": "",
         "headers": encoded, "client": ("127.0.0.1", 1), "server": ("platform.example", 443), "state": {},
     }  # fmt: skip

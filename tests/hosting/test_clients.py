@@ -1,124 +1,119 @@
-"""Two clients that others wrote, against the endpoints: code with PKCE, refresh, revocation."""
+"""Three clients that others wrote, against the endpoints: code with PKCE, refresh, revocation, and every refusal."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl
 
-import httpx2
 import pytest
-from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError  # type: ignore[import-untyped]
-from oauthlib.oauth2 import WebApplicationClient  # type: ignore[import-untyped]
-from oauthlib.oauth2.rfc6749.errors import InvalidGrantError  # type: ignore[import-untyped]
 
-from grantflow.testing import SECRET
+from tests.hosting.clients import APP, AUTHORIZE, CLIENTS, REFUSALS, REVOKE, SCOPES, TOKEN, Authlib, Client
 from tests.hosting.world import CALLBACK, ORIGIN, World
 
-APP, SCOPES = "external-app", "tickets.read tickets.write"
-AUTHORIZE, TOKEN, REVOKE = (f"{ORIGIN}/oauth/v2/{name}" for name in ("authorize", "token", "revoke"))
+
+@pytest.fixture(params=sorted(CLIENTS))
+def client(request: pytest.FixtureRequest, world: World) -> Client:
+    return CLIENTS[request.param](world)
 
 
-def authlib(world: World, **changes: Any) -> Any:
-    values: dict[str, Any] = {
-        "client_id": APP,
-        "client_secret": SECRET,
-        "redirect_uri": CALLBACK,
-        "scope": SCOPES,
-        "code_challenge_method": "S256",
-        "transport": httpx2.ASGITransport(world),
-    }
-    return AsyncOAuth2Client(**(values | changes))
-
-
-async def back(world: World, url: str) -> str:
-    """A person agrees; the address the app is called at."""
+async def back(world: World, url: str, button: str = "Agree") -> str:
+    """A person agrees, or does not; the address the app is called at."""
     async with world.browser("solo") as solo:
         await solo.open(url)
-        await solo.press("Agree")
+        if not solo.left:
+            await solo.press(button)
         return solo.left
+
+
+async def refused(call: Any) -> str:
+    """The code a client reads out of a refusal."""
+    with pytest.raises(REFUSALS) as error:
+        await call
+    code: str = error.value.error
+    return code
+
+
+async def test_each_walks_the_whole_way(world: World, client: Client) -> None:
+    answer = await back(world, client.begin())
+    token = await client.fetch(answer)
+    assert (token["token_type"], token["expires_in"]) == ("Bearer", 1800)
+    assert await client.call() == 200
+    again = await client.refresh(token["refresh_token"])
+    assert not {again["access_token"], again["refresh_token"]} & {token["access_token"], token["refresh_token"]}
+    assert await client.call() == 200
+    assert await client.revoke(again["refresh_token"]) == 200
+    assert await client.call() == 401
+    assert await refused(client.refresh(again["refresh_token"])) == "invalid_grant"
+
+
+@pytest.mark.parametrize("changes", [{"verifier": "w" * 64}, {"redirect_uri": CALLBACK + "/"}], ids=str)
+async def test_a_wrong_exchange_is_an_invalid_grant_and_burns_nothing(
+    world: World, client: Client, changes: dict[str, str]
+) -> None:
+    answer = await back(world, client.begin())
+    kept = verifier_of(client)
+    with world.unchanged():
+        assert await refused(client.fetch(answer, **changes)) == "invalid_grant"
+    assert (await client.fetch(answer, verifier=kept))["token_type"] == "Bearer"
+
+
+def verifier_of(client: Any) -> str:
+    """The right one, wherever the client keeps it."""
+    found: str = client.http._code_verifier if hasattr(client.http, "_code_verifier") else client.verifier
+    return found
+
+
+async def test_a_replayed_code_is_an_invalid_grant_and_ends_what_it_gave(world: World, client: Client) -> None:
+    answer = await back(world, client.begin())
+    token = await client.fetch(answer)
+    assert await client.call() == 200
+    assert await refused(client.fetch(answer)) == "invalid_grant"
+    assert await client.call() == 401
+    assert await refused(client.refresh(token["refresh_token"])) == "invalid_grant"
+
+
+async def test_a_wider_scope_is_invalid_at_both_ends(world: World, client: Client) -> None:
+    with world.unchanged():
+        told = await back(world, client.begin(f"{SCOPES} admin"))
+        assert await refused(client.fetch(told)) == "invalid_scope"
+    token = await client.fetch(await back(world, client.begin()))
+    with world.unchanged():
+        assert await refused(client.refresh(token["refresh_token"], f"{SCOPES} admin")) == "invalid_scope"
+    assert (await client.refresh(token["refresh_token"]))["scope"], "the token was not spent by the refusal"
+
+
+async def test_a_reused_refresh_token_is_an_invalid_grant_and_ends_the_family(world: World, client: Client) -> None:
+    token = await client.fetch(await back(world, client.begin()))
+    fresh = await client.refresh(token["refresh_token"])
+    assert await client.call() == 200
+    assert await refused(client.refresh(token["refresh_token"])) == "invalid_grant"
+    assert await client.call() == 401
+    assert await refused(client.refresh(fresh["refresh_token"])) == "invalid_grant"
+
+
+async def test_a_cancelled_authorization_is_an_access_denied(world: World, client: Client) -> None:
+    told = await back(world, client.begin(), "Cancel")
+    with world.unchanged():
+        assert await refused(client.fetch(told)) == "access_denied"
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-async def test_authlib_walks_the_whole_way(world: World, method: str) -> None:
-    async with authlib(world, token_endpoint_auth_method=method, revocation_endpoint_auth_method=method) as client:
-        verifier = "v" * 64
-        url, state = client.create_authorization_url(AUTHORIZE, code_verifier=verifier)
-        answer = await back(world, url)
-        token = await client.fetch_token(TOKEN, authorization_response=answer, state=state, code_verifier=verifier)
-        assert (token["token_type"], token["scope"]) == ("Bearer", SCOPES)
-        assert token["expires_in"] == 1800
-        assert (await client.get(f"{ORIGIN}/api/tickets")).json() == {"account": "acme"}
-
-        again = await client.refresh_token(TOKEN)
-        assert again["refresh_token"] != token["refresh_token"]
-        assert (await client.get(f"{ORIGIN}/api/tickets")).status_code == 200
-
-        with pytest.raises(OAuthError, match="invalid_grant"):  # the code a second time ends the grant it made
-            await authlib(world).fetch_token(
-                TOKEN, authorization_response=answer, state=state, code_verifier=verifier
-            )
-        assert (await client.get(f"{ORIGIN}/api/tickets")).status_code == 401
+async def test_either_way_of_proving_a_client(world: World, method: str) -> None:
+    client = Authlib(world, token_endpoint_auth_method=method, revocation_endpoint_auth_method=method)
+    token = await client.fetch(await back(world, client.begin()))
+    token = await client.refresh(token["refresh_token"])
+    assert await client.revoke(token["refresh_token"]) == 200
+    assert await client.call() == 401
 
 
-async def test_authlib_gives_its_token_back(world: World) -> None:
-    async with authlib(world) as client:
-        url, state = client.create_authorization_url(AUTHORIZE, code_verifier="v" * 64)
-        answer = await back(world, url)
-        token = await client.fetch_token(TOKEN, authorization_response=answer, state=state, code_verifier="v" * 64)
-        done = await client.revoke_token(REVOKE, token=token["refresh_token"], token_type_hint="refresh_token")
-        assert (done.status_code, done.text) == (200, "")
-        assert (await client.get(f"{ORIGIN}/api/tickets")).status_code == 401
-        with pytest.raises(OAuthError, match="invalid_grant"):
-            await client.refresh_token(TOKEN, refresh_token=token["refresh_token"])
-
-
-async def test_authlib_without_a_secret(world: World) -> None:
+async def test_a_client_without_a_secret(world: World) -> None:
     async with world.engine() as engine:
         app = await engine.apps.get(APP)
         await engine.apps.register(replace(app, key="public", client_id="public", secret_hashes=()))
-    async with authlib(world, client_id="public", client_secret=None, token_endpoint_auth_method="none") as client:
-        url, state = client.create_authorization_url(AUTHORIZE, code_verifier="v" * 64)
-        answer = await back(world, url)
-        await client.fetch_token(TOKEN, authorization_response=answer, state=state, code_verifier="v" * 64)
-        old = client.token["refresh_token"]
-        await client.refresh_token(TOKEN)
-        assert client.token["refresh_token"] != old
-
-
-async def test_oauthlib_reads_every_answer(world: World) -> None:
-    client = WebApplicationClient(APP)
-    verifier = client.create_code_verifier(64)
-    challenge = client.create_code_challenge(verifier, "S256")
-    url = client.prepare_request_uri(
-        AUTHORIZE, CALLBACK, SCOPES.split(), "the state", code_challenge=challenge, code_challenge_method="S256"
-    )
-    answer = await back(world, url)
-    told = client.parse_request_uri_response(answer, state="the state")
-    assert (told["state"], told["iss"]) == ("the state", ORIGIN)
-
-    async def post(body: str) -> httpx2.Response:
-        async with world.http() as http:
-            return await http.post("/oauth/v2/token", data=dict(parse_qsl(body)), auth=(APP, SECRET))
-
-    body = client.prepare_request_body(code=told["code"], redirect_uri=CALLBACK, code_verifier=verifier)
-    first = client.parse_request_body_response((await post(body)).text, SCOPES.split())
-    body = client.prepare_refresh_body(refresh_token=first["refresh_token"], scope=SCOPES.split())
-    second = client.parse_request_body_response((await post(body)).text, SCOPES.split())
-    assert second["access_token"] != first["access_token"]
-    with pytest.raises(InvalidGrantError):  # a spent refresh token ends the grant
-        client.parse_request_body_response((await post(body)).text)
-    assert (await world.call(second)).status_code == 401
-    refused = await back_with_cancel(world, url)
-    with pytest.raises(Exception, match="access_denied"):
-        client.parse_request_uri_response(refused, state="the state")
-
-
-async def back_with_cancel(world: World, url: str) -> str:
-    async with world.browser("solo") as solo:
-        await solo.open(url)
-        await solo.press("Cancel")
-        return solo.left
+    none = {"token_endpoint_auth_method": "none", "revocation_endpoint_auth_method": "none"}
+    client = Authlib(world, client_id="public", client_secret=None, **none)
+    token = await client.fetch(await back(world, client.begin()))
+    assert (await client.refresh(token["refresh_token"]))["refresh_token"] != token["refresh_token"]
 
 
 async def test_the_metadata_leads_a_client_here(world: World) -> None:

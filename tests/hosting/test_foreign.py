@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from starlette.requests import Request
 
+from grantflow import App, Granted, HttpRequest, HttpResponse
 from grantflow.testing import ForeignServer
 from tests.hosting.browser import Browser
+from tests.hosting.raw import ask
 from tests.hosting.world import ORIGIN, YEAR, World, world_at
+from tests.journeys.stage import MARIA
 
 GONE = "This answer does not belong to a running authorization"
 
@@ -143,3 +147,75 @@ async def test_under_a_path_of_the_platform(tmp_path_factory: pytest.TempPathFac
         query = await away(world, bob, "/connect/apps/mail?account=acme")
         await bob.open("/connect/oauth/callback?" + query)
         assert bob.place == "/connect/apps/mail"
+
+
+async def test_s6_two_servers_are_never_mixed_up(world: World) -> None:
+    """The answer of one server, dressed as the other's: it reaches neither token endpoint (RFC 9700 §4.4)."""
+    evil = ForeignServer("https://evil.example")
+    evil._made = 100  # its codes are other ones
+
+    async def either(request: HttpRequest) -> HttpResponse:
+        return await (evil if request.url.startswith("https://evil.example") else world.foreign)(request)
+
+    world.opened["http"] = either
+    async with world.engine() as engine:
+        await engine.apps.register(evil.app("trap", redirect_uris=(f"{ORIGIN}/oauth/callback",)))
+        await engine.apps.install("trap", "acme", actor=MARIA)
+    async with world.browser("bob") as bob:
+        await bob.open("/apps/trap?account=acme")
+        await bob.press("Authorize")
+        trapped = dict(parse_qsl(evil.back(bob.left)))
+        honest = dict(parse_qsl(await away(world, bob)))
+        mixed = [
+            honest | {"iss": "https://evil.example"},
+            {name: value for name, value in honest.items() if name != "iss"},
+            trapped | {"code": honest["code"], "iss": "https://server.example"},
+            trapped | {"iss": "https://server.example"},
+        ]
+        for query in mixed:
+            with world.unchanged():
+                page = await bob.open(f"/oauth/callback?{urlencode(query)}")
+            assert (page.status, page.headings) == (400, [GONE])
+        assert [one for one in (*evil.asked, *world.foreign.asked) if "code" in one] == [], "no code went anywhere"
+        await bob.open(f"/oauth/callback?{urlencode(trapped | {'code': honest['code']})}")
+        assert bob.page.headings == ["The authorization did not succeed"], "the honest code means nothing over there"
+        await bob.open(f"/oauth/callback?{urlencode(honest)}")
+        assert bob.place == "/apps/mail"
+
+
+async def test_s6_somebody_else_signed_in_over_there(world: World) -> None:
+    async def whose(app: App, granted: Granted) -> str:
+        return world.foreign.person
+
+    world.opened["identify"] = whose
+    async with world.browser("bob") as bob:
+        await bob.open("/oauth/callback?" + await away(world, bob))
+        assert bob.place == "/apps/mail"
+        world.clock.advance(YEAR)
+        world.foreign.person = "somebody else"
+        page = await bob.open("/oauth/callback?" + await away(world, bob, "/gallery/mail?account=acme"))
+        assert (page.status, page.headings) == (200, ["Another identity signed in"])
+        assert "sign in as the same person" in page.text
+        await bob.open("/apps/mail?account=acme")
+        assert bob.page.buttons == ["Reauthorize"], "it is as unauthorized as it was"
+        world.foreign.person = "somebody"
+        await bob.open("/oauth/callback?" + await away(world, bob, "/gallery/mail?account=acme"))
+        assert "connected to Acme and works" in bob.page.text
+
+
+async def test_behind_a_proxy_that_ends_tls_only_the_query_is_read(world: World) -> None:
+    """What stands in Host, scheme and forwarding headers is another machine's business, or a lie."""
+    seen: dict[str, Any] = {"scheme": "http", "host": "10.0.0.7:8080", "x_forwarded_host": "evil.example"}
+    async with world.browser("bob") as bob:
+        query = await away(world, bob)
+        cookie = "; ".join(f"{name}={value}" for name, value in bob.http.cookies.items())
+        with world.unchanged():
+            answer = await ask(world, "GET", "/oauth/callback", query.encode(), **seen)
+            assert (answer.status, GONE.encode() in answer.body) == (400, True), "without the cookie"
+        answer = await ask(world, "GET", "/oauth/callback", query.encode(), cookie=cookie, **seen)
+        assert (answer.status, answer.header("location")) == (303, "/apps/mail?account=acme")
+        answer = await ask(world, "GET", "/gallery/mail", b"account=acme", cookie="session=bob", **seen)
+        assert answer.status == 200
+        assert {"Secure", "HttpOnly"} <= set(answer.header("set-cookie").split("; "))
+        assert b"evil" not in answer.body
+        assert b"10.0.0.7" not in answer.body

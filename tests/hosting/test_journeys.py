@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from grantflow.testing import SECRET, sample_app
 from tests.hosting.world import CALLBACK, ORIGIN, YEAR, World
 
@@ -163,6 +165,23 @@ async def test_s17_s18_agree_leads_back_and_the_app_works(world: World) -> None:
         assert "connected to Acme and works" in bob.page.text
 
 
+async def test_s27_s28_the_app_takes_the_code_from_the_response_url_and_calls_with_what_it_brings(
+    world: World,
+) -> None:
+    async with world.browser("uma") as uma:
+        await uma.open(world.request_of(EXTERNAL))
+        await uma.press("Continue", account="acme")
+        await uma.press("Agree")
+        assert uma.left.partition("?")[0] == CALLBACK
+        assert set(uma.query) == {"code", "state", "iss"}, "and nothing else"
+        assert (uma.query["state"], uma.query["iss"]) == ("state-0-of-the-app", ORIGIN)
+        with world.unchanged():
+            assert (await world.call({"access_token": uma.query["code"]})).status_code == 401, "a code is no token"
+        tokens = await world.redeem(EXTERNAL, uma.query)
+    assert set(tokens) == {"access_token", "token_type", "expires_in", "refresh_token", "scope"}
+    assert (await world.call(tokens)).json() == {"account": "acme"}
+
+
 async def test_s19_s20_s21_s23_s24_s25_an_external_app(world: World) -> None:
     async with world.browser("uma") as uma:
         await uma.open(world.request_of(EXTERNAL, scope="tickets.read"))
@@ -182,6 +201,42 @@ async def test_s22_a_user_with_one_account_sees_the_form_at_once(world: World) -
         assert "Acme" in solo.page.text
 
 
+async def test_s11_s21_the_account_an_app_asks_for_is_preselected_and_no_more(world: World) -> None:
+    async with world.browser("bob") as bob:
+        await bob.open(world.request_of(AGENT, account="globex"))
+        assert bob.page.forms[0].radios == {"account": [("acme", True), ("globex", True)]}, "both can be chosen still"
+        assert ("account", "globex") in bob.page.forms[0].fields
+        await bob.press("Continue", account="acme")
+        assert "Acme" in bob.page.text
+        assert "cannot be chosen here" not in bob.page.text
+        await bob.press("Agree")
+        await world.redeem(AGENT, bob.query)
+        for foreign in ("hooli", "initech"):
+            await bob.open(world.request_of(AGENT, account=foreign))
+            assert "The agent app asked for an account that cannot be chosen here." in bob.page.text
+            assert not [one for one in bob.page.forms[0].fields if one[0] == "account"], "nothing is chosen for them"
+            assert (foreign in bob.page.html.partition("</head>")[2], bob.page.buttons) == (
+                False,
+                ["Continue", "Cancel"],
+            )
+    async with world.browser("uma") as uma:
+        await uma.open(world.request_of(EXTERNAL, account="acme"))
+        assert ("account", "acme") in uma.page.forms[0].fields, "the window is never skipped"
+        assert uma.page.buttons == ["Continue", "Cancel"]
+    async with world.browser("max") as max_:
+        await max_.open(world.request_of(ACCOUNT, account="globex"))
+        assert (max_.page.status, "Only an admin of the account" in max_.page.text) == (403, True)
+
+
+async def test_s22_the_only_account_is_not_the_one_the_app_asked_for(world: World) -> None:
+    async with world.browser("solo") as solo:
+        await solo.open(world.request_of(EXTERNAL, account="globex"))
+        assert "asked for an account that cannot be chosen here" in solo.page.text
+        assert (solo.page.buttons, "Acme" in solo.page.text) == (["Agree", "Cancel"], True)
+        await solo.open(world.request_of(EXTERNAL, account="acme"))
+        assert "cannot be chosen" not in solo.page.text
+
+
 async def test_s26_refusing_leaves_the_app_unauthorized(world: World) -> None:
     async with world.browser("solo") as solo:
         await solo.open(world.request_of(EXTERNAL))
@@ -192,9 +247,20 @@ async def test_s26_refusing_leaves_the_app_unauthorized(world: World) -> None:
         assert (found.state, (await engine.history(found.id))[0].event) == ("unauthorized", "refuse")
 
 
-async def test_s29_s30_s31_after_a_year_nothing_works_and_everybody_is_told(world: World) -> None:
+@pytest.mark.parametrize("swept", [False, True], ids=["at the endpoint", "after the sweep"])
+async def test_s29_s30_s31_after_a_year_nothing_works_and_everybody_is_told(world: World, swept: bool) -> None:
     tokens = await world.connected(AGENT, "bob")
-    world.clock.advance(YEAR)
+    world.clock.advance(YEAR - world.clock.now().resolution)
+    assert (await world.call(tokens)).status_code == 401, "the access token lives for minutes"
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    renewed = await world.token(AGENT, **form)
+    assert renewed.status_code == 200, "not early"
+    tokens |= renewed.json()
+    world.clock.advance(world.clock.now().resolution)
+    if swept:
+        async with world.engine() as engine:
+            assert (await engine.sweep()).moved == 1
+            assert (await engine.get(AGENT, account="acme", subject="bob")).state == "refresh-expired"
     refused = await world.token(AGENT, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert refused.json()["guidance"]["prompt"] == "REAUTHORIZE"

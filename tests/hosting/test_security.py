@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -228,6 +228,20 @@ def inert(page: Page, marks: tuple[str, ...]) -> None:
     assert not any(mark in text for mark in marks for text in seen)
 
 
+async def test_a_page_of_an_error_repeats_no_address_and_no_advice_for_programmers(world: World) -> None:
+    claim = "your-account-is-locked-call-0900"
+    async with world.browser("everything") as browser:
+        for url in (f"/apps/{claim}", f"/marketplace/{claim}", f"/gallery?account={claim}", f"/{claim}",
+                    f"/oauth/v2/authorize?attempt={claim}", f"/oauth/v2/authorize?client_id={claim}",
+                    world.request_of(APP, redirect_uri=f"https://{claim}.example"),
+                    f"/oauth/callback?state={claim}&error={claim}&error_description={claim}"):  # fmt: skip
+            page = await browser.open(url)
+            assert page.status in (400, 404), url
+            assert claim not in page.html, url
+            assert "engine." not in page.text, url
+            assert page.text.count(".") >= 1, "a sentence says what can be done"
+
+
 # -- secrets --------------------------------------------------------------------------------------
 async def test_no_secret_in_a_log_a_page_or_an_error(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
@@ -255,8 +269,22 @@ async def test_no_secret_in_a_log_a_page_or_an_error(world: World, caplog: pytes
         bad = urlencode({"client_id": APP, "redirect_uri": "https://evil.example", "state": back["state"]})
         await solo.open(f"/oauth/v2/authorize?{bad}")
         pages.append(solo.page.html)
+    async with world.browser("bob") as bob:
+        for cancel in (False, True):
+            await bob.open("/marketplace/mail")
+            pages.append(bob.page.html)
+            await bob.press(bob.page.buttons[0])
+            query = world.foreign.back(bob.left, cancel=cancel)
+            told = dict(parse_qsl(query))
+            secrets |= {told["state"], told.get("code", told["state"])}
+            secrets |= {value for name, value in bob.http.cookies.items() if name != "session"}
+            for wrong in (query.replace("iss=", "iss=x"), query, query):
+                await bob.open(f"/oauth/callback?{wrong}")
+                pages.append(bob.page.html)
+    secrets |= set(world.foreign.alive)
     records = [record for record in caplog.records if not record.name.startswith(("httpx2", "httpcore2"))]
     logged = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in records)
+    assert len(secrets) == 14, "the form of bob, and a cookie for each way to the foreign server"
     for secret in secrets:
         assert not any(secret in page for page in pages)
         assert secret not in logged
@@ -290,6 +318,19 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> World:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_malformed_input_is_answered(steady: World, method: str, path: str, data: st.DataObject) -> None:
+    answered(steady, method, path, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_much_malformed_input_is_answered(steady: World, method: str, path: str, data: st.DataObject) -> None:
+    answered(steady, method, path, data)
+
+
+def answered(steady: World, method: str, path: str, data: st.DataObject) -> None:
+    """Any query, body and header gets an answer that is ours and leads nowhere else."""
     part = data.draw(st.one_of(st.sampled_from(["agent-app", "mail", "client:mail"]), st.text(max_size=20)))
     session = data.draw(st.sampled_from(["", "bob", "maria", "everything"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from string import Formatter
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from grantflow import Actor, hosting
-from grantflow.errors import ConfigurationError
+from grantflow import Actor, HttpRequest, HttpResponse, hosting, http_veto
+from grantflow.errors import BadInput, ConfigurationError, InvalidRequest
+from grantflow.hosting import _problems
+from grantflow.hosting._problems import page_of
 from grantflow.hosting._words import ENGLISH, best_language
 from grantflow.testing import sample_app
 from tests.hosting.raw import ask
@@ -68,6 +71,12 @@ def test_every_word_of_the_pages_is_in_the_catalog_and_none_is_idle() -> None:
         assert {name for _, name, _, _ in Formatter().parse(words) if name} <= {
             *("app", "account", "time", "who", "where", "place")
         }, key
+
+
+def test_every_kind_of_problem_has_a_heading_and_says_what_can_be_done() -> None:
+    kinds = {key for _, _, key in _problems._PAGES} | {page_of(BadInput())[1], page_of(InvalidRequest())[1], "later"}
+    assert len(kinds) >= 12
+    assert [key for key in kinds if not {f"problem.{key}", f"problem.{key}.next"} <= set(ENGLISH)] == []
 
 
 async def test_a_host_gives_its_colours(world: World) -> None:
@@ -167,6 +176,34 @@ async def test_an_old_app_without_pkce_begins_here(world: World) -> None:
         code = max_.query["code"]
     answer = await world.token("old", grant_type="authorization_code", code=code)
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+async def test_what_an_app_objects_to_is_read_on_the_page(world: World, over_http: bool) -> None:
+    async def objects(verb: str, app: str, account: str, actor: Actor) -> str | None:
+        return f"Finish the import before the {verb}." if account == "acme" else None
+
+    async def answers(request: HttpRequest) -> HttpResponse:
+        asked = json.loads(request.body)
+        why = await objects(asked["verb"], asked["app"], asked["account"], Actor.system())
+        return HttpResponse(200, {}, json.dumps({"veto": why}).encode())
+
+    async with world.engine() as engine:
+        await engine.apps.register(sample_app("agent", "notes"))
+    world.opened |= (
+        {"veto": http_veto("https://notes.example/veto"), "http": answers} if over_http else {"veto": objects}
+    )
+    async with world.browser("maria") as maria:
+        await maria.open("/marketplace/notes")
+        with world.unchanged():
+            page = await maria.press("Install on Acme")
+        assert page.status == 409
+        assert "Finish the import before the install." in page.text
+        assert "The agent app" in page.text
+        await maria.open("/marketplace/notes")
+        await maria.press("Install on Globex")
+        assert maria.place == "/marketplace/notes"
+        assert "Install on Globex" not in maria.page.buttons
 
 
 async def test_when_the_directory_is_silent(world: World) -> None:

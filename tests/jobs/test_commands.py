@@ -54,7 +54,7 @@ def only_job(file: Path) -> str:
 def test_the_plan_is_shown_and_a_dry_run_changes_nothing(grantflow: Command, file: Path) -> None:
     code, out, _ = grantflow("bulk", FILTER, "force", "--to", "uninstalled", *WHY, "--dry-run")
     assert code == 0
-    assert out.startswith("force to uninstalled: 15 row(s)\n")
+    assert out.startswith("force to uninstalled: 15 rows\n")
     assert "15 cannot be taken back" in out
     told = json.loads(grantflow("bulk", FILTER, "suspend", *WHY, "--dry-run", "--json")[1])
     assert (told["count"], told["states"], told["refused"]) == (15, {"unauthorized": 15}, {})
@@ -77,7 +77,7 @@ def test_a_job_runs_at_once_and_its_report_is_data(grantflow: Command, file: Pat
     assert (code, told["state"], told["applied"]) == (0, "done", 15)
     assert told["id"] == only_job(file)
     assert f"job {told['id']}" in err
-    assert "15 row(s)" not in out
+    assert "15 rows" not in out
 
 
 def test_a_queued_job_waits_and_can_be_steered(grantflow: Command, file: Path) -> None:

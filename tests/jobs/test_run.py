@@ -99,7 +99,7 @@ async def test_the_rest_waits_for_a_canary_without_a_fault(forty: Forty) -> None
     await forty.engine.run_jobs()
     stopped = await forty.engine.ops.job(job.id)
     assert (stopped.state, stopped.applied, stopped.refused, stopped.pending) == (JobState.STOPPED, 4, 1, 35)
-    assert stopped.why == "1 of the first 5 row(s) were not applied"
+    assert stopped.why == "1 of the first 5 rows were not applied"
     assert (await forty.engine.run_jobs()).jobs == (), "it does not go on by itself"
     resumed = await forty.engine.ops.resume_job(job.id, actor=OLGA, reason=REASON)
     assert (resumed.state, resumed.why) == (JobState.RUNNING, None)
@@ -114,13 +114,13 @@ async def test_a_job_stops_at_too_many_failures_and_not_a_row_later(forty: Forty
     await forty.engine.run_jobs()
     stopped = await forty.engine.ops.job(job.id)
     assert (stopped.state, stopped.applied, stopped.refused) == (JobState.STOPPED, 7, 2), "6 and 8 are refused"
-    assert stopped.why == "2 of 9 row(s) were refused or failed"
+    assert stopped.why == "2 of 9 rows were refused or failed"
     assert len(transitions(forty.file, "suspend")) == 7
     await forty.engine.ops.resume_job(job.id, actor=OLGA, reason=REASON)
     await forty.engine.run_jobs()
     again = await forty.engine.ops.job(job.id)
     assert (again.state, again.refused) == (JobState.STOPPED, 4), "what was forgiven does not count twice"
-    assert again.why == "2 of 4 row(s) were refused or failed"
+    assert again.why == "2 of 4 rows were refused or failed"
 
 
 async def test_a_small_share_of_failures_does_not_stop_it(forty: Forty) -> None:

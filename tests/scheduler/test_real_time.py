@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from benchmarks.lateness import expiries, share, timers
+from benchmarks.lateness import on_file, share, timers
 from grantflow import Lifetime, LifetimePolicy
 from grantflow.testing import authorize, sample_app
 from grantflow_scheduler import Scheduler
@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 async def test_a_thousand_expiries_are_on_time(file: Path) -> None:
-    bare, late = await timers(1_000, 10), await expiries(file, 1_000, 10)
+    bare, late = await timers(1_000, 10), await on_file(file, 1_000, 10)
     for name, part in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
         print(f"{name}: {share(late, part):.2f} ms, bare call_later {share(bare, part):.2f} ms")
     assert len(late) == 1_000

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from grantflow import Actor, ActorKind, Engine, Installation, Refusal
-from grantflow.errors import BadInput, DatabaseError, GrantflowError, KeysMissing, NotFound, PermissionDenied
+from grantflow.errors import (
+    BadInput,
+    DatabaseError,
+    GrantflowError,
+    KeysMissing,
+    NotFound,
+    PermissionDenied,
+    TransitionRefused,
+)
 from tests.client.stage import BOB, CAROL, MARIA, OPS, SYSTEM, Stage, on_stage
 from tests.journeys.stage import checksum
 
@@ -234,6 +242,18 @@ async def test_a_hostile_target_is_on_the_record_too(here: Here, name: str) -> N
         deeds = [] if isinstance(caught.value, BadInput) else [(str(actor), "refused")]
         assert (await recorded(here.stage))[before:] == deeds
         assert deeds or (name, actor) == ("\ud800", OPS)
+
+
+@pytest.mark.parametrize("event", ["unsuspend", "disconnect", "exchange_ok", "no_such_event"])
+async def test_an_event_that_an_operator_is_refused_is_on_the_record(here: Here, event: str) -> None:
+    before, lines = content(here.stage), len(await recorded(here.stage))
+    with pytest.raises(TransitionRefused):
+        await here.engine.send(here.id, event, actor=OPS, reason=WHY)
+    assert content(here.stage) == before
+    assert (await recorded(here.stage))[lines:] == [(str(OPS), "refused")]
+    with pytest.raises(TransitionRefused):
+        await here.engine.send(here.id, event, actor=CAROL)
+    assert len(await recorded(here.stage)) == lines + 1, "a person is no operator"
 
 
 # -- the host's policy ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from grantflow import Actor, definitions
-from grantflow_tui import _detail
+from grantflow_tui import _detail, _facets
 from grantflow_tui._look import Look
 from tests.client.stage import on_stage
 from tests.tui.fleet import BOB, fleet
@@ -61,6 +62,30 @@ async def test_the_next_warning_is_among_the_clocks(tmp_path: Path) -> None:
         assert here.expires_at is not None
         assert here.next_notice_at == here.expires_at - timedelta(days=30)
         assert f"warning    {here.next_notice_at:%Y-%m-%d %H:%M:%S}Z  in 335d" in await told(engine, here.id)
+
+
+async def test_a_dead_grant_says_when_it_ended_and_nothing_of_a_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lively(tmp_path / "g.db", monkeypatch) as engine:
+        (forced,) = (await engine.find("is:forced")).items
+        assert forced.expires_at is not None
+        assert forced.expires_at > engine.now(), "it was ended before its time"
+        assert LOOK.ends(forced) == forced.entered_at
+        text = await told(engine, forced.id)
+        assert f"ended      {forced.entered_at:%Y-%m-%d %H:%M:%S}Z  7s ago" in text
+        assert f"{forced.expires_at:%Y-%m-%d}" not in text
+        expired = (await engine.find("state:refresh-expired reason:time")).items[0]
+        assert LOOK.ends(expired) == expired.expires_at
+        (at_it,) = (await engine.find("state:reauthorizing")).items
+        assert LOOK.ends(at_it) == at_it.expires_at
+        assert LOOK.ends(replace(at_it, expires_at=engine.now() + timedelta(days=1))) is None, "nobody knows"
+        alive = (await engine.find("state:active")).items[0]
+        assert LOOK.ends(alive) == alive.expires_at
+        (listed,) = [
+            line for line in _facets.preview(forced, LOOK, engine.now()).plain.splitlines() if "ended" in line
+        ]
+        assert listed.startswith("ended 7s ago  entered 7s ago")
 
 
 async def test_what_may_not_happen_says_why(tmp_path: Path) -> None:

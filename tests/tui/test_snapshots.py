@@ -45,7 +45,9 @@ async def test_every_screen_looks_as_it_did(
         async with app.run_test(size=size) as pilot:
             for name, keys in TOUR:
                 await settled(pilot)
-                await pilot.press(*keys)
+                await pilot.press(*keys[:-1])
+                await settled(pilot)
+                await pilot.press(*keys[-1:])
                 await settled(pilot)
                 shown = screen_text(app)
                 assert len(shown.splitlines()) == size[1]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from grantflow_machines import LifecycleChart
     from grantflow_tui._app import Console, EngineFactory
+    from grantflow_tui._travel import Advance
 
 __all__ = ["console", "run"]
 
@@ -21,9 +22,11 @@ def console(
     operator: str | None,
     claimed: bool,
     ascii: bool = False,  # noqa: A002 - the name of the option
+    theme: str | None = None,
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
     charts: Mapping[str, type[LifecycleChart]] | None = None,
+    advance: Advance | None = None,
 ) -> Console:
     """The app itself, not yet running; `run` is what starts it."""
     from grantflow import Engine, KeyRing, charts_from_env
@@ -42,7 +45,9 @@ def console(
         write=write,
         ascii_only=ascii,
         charts=known,
+        theme=theme,
         max_bulk=max_bulk or MAX_BULK,
+        advance=advance,
     )
 
 
@@ -53,9 +58,11 @@ def run(
     operator: str | None,
     claimed: bool,
     ascii: bool = False,  # noqa: A002 - the name of the option
+    theme: str | None = None,
     max_bulk: int | None = None,
     engine_factory: EngineFactory | None = None,
     charts: Mapping[str, type[LifecycleChart]] | None = None,
+    advance: Advance | None = None,
 ) -> int:
     """Run the console until it is left; returns the exit code.
 
@@ -65,9 +72,12 @@ def run(
         operator: The name on every change.
         claimed: The name was only passed by argument and nobody vouched for it.
         ascii: Letters instead of glyphs and lines.
+        theme: `dark` or `light`; without it the one chosen last, at first the dark one.
         max_bulk: Bulk work that would reach more rows is refused; 10,000 unless it is given.
         engine_factory: Opens the engine instead of `database_url`, for a host with keys and a directory of its own.
         charts: App kind → chart, as the engine was opened with; those of GRANTFLOW_CHARTS, else the shipped ones.
+        advance: Moves the engine's clock on, where that is virtual: an async generator that tells after each step
+            what became of it. Every screen says that time is virtual then, and has keys for a day, a week, a year.
     """
     app = console(
         database_url,
@@ -75,9 +85,11 @@ def run(
         operator=operator,
         claimed=claimed,
         ascii=ascii,
+        theme=theme,
         max_bulk=max_bulk,
         engine_factory=engine_factory,
         charts=charts,
+        advance=advance,
     )
 
     async def session() -> None:

@@ -18,8 +18,7 @@ from textual.filter import LineFilter
 
 from grantflow.errors import GrantflowError
 from grantflow_machines import Actor
-from grantflow_tui import _saved
-from grantflow_tui._acting import Acting
+from grantflow_tui import _keys, _saved
 from grantflow_tui._apps import AppsScreen
 from grantflow_tui._ascii import AsciiFilter
 from grantflow_tui._audit import AuditScreen
@@ -36,6 +35,9 @@ from grantflow_tui._palette import Commands, LineDialog
 from grantflow_tui._places import Place, Places
 from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
+from grantflow_tui._themes import DARK, LIGHT, PALETTES
+from grantflow_tui._travel import KEYS as TIME_KEYS
+from grantflow_tui._travel import Advance, Travelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +50,7 @@ INTERVAL = 2.0
 STALE_AFTER = 3 * INTERVAL
 
 
-class Console(Acting):
+class Console(Travelling):
     """The operator console."""
 
     TITLE = "grantflow"
@@ -66,6 +68,7 @@ class Console(Acting):
     CSS = """
     CommandPalette > Vertical { width: 84; max-width: 100%; }
     CommandPalette SearchIcon { display: none; }
+    ModalScreen #box, ModalScreen #help { background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -78,9 +81,11 @@ class Console(Acting):
         write: bool,
         ascii_only: bool = False,
         charts: Mapping[str, type[LifecycleChart]] | None = None,
+        theme: str | None = None,
         interval: float = INTERVAL,
         max_bulk: int = MAX_BULK,
         monotonic: Callable[[], float] = time.monotonic,
+        advance: Advance | None = None,
     ) -> None:
         super().__init__(
             actor=actor,
@@ -89,6 +94,7 @@ class Console(Acting):
             charts=charts,
             max_bulk=max_bulk,
             monotonic=monotonic,
+            advance=advance,
         )
         self._factory, self._stack = factory, AsyncExitStack()
         self._opening: asyncio.Task[None] | None = None
@@ -102,6 +108,19 @@ class Console(Acting):
         self.marked: set[str] = set()
         """Ids that are marked: what `is:marked` means."""
         self._letters = [AsciiFilter()] if ascii_only else []
+        self.ansi_theme_dark, self.ansi_theme_light = DARK.terminal(), LIGHT.terminal()
+        for palette in PALETTES.values():
+            self.register_theme(palette.theme())
+        self.keymap: _keys.Keymap = {}
+        self._wrong_keys = ""
+        try:
+            self.keymap = _keys.keymap(_saved.keys(_saved.default_path()))
+        except _keys.WrongKeys as error:
+            self._wrong_keys = f"console.json, {error}: the keys are as shipped"
+        self.set_keymap(self.keymap)
+        remembered = PALETTES.get(_saved.theme(_saved.default_path()) or "", DARK)
+        self.palette = remembered if theme is None else PALETTES[theme]
+        self.theme = self.palette.theme_name
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The filters of every painted line, and with `--ascii` one more."""
@@ -126,6 +145,8 @@ class Console(Acting):
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen):
                 screen.action_reload()
+        if self._wrong_keys:
+            self.tell(clean(self._wrong_keys), bad=True)
 
     async def close_engine(self) -> None:
         """Close what was opened, also when it was still opening."""
@@ -142,13 +163,6 @@ class Console(Acting):
             told.append(f"  {frame.filename}:{frame.lineno} in {frame.name}\n")
         self._exit_renderables.append(Segments(self.console.render(told, self.console.options)))
         self._close_messages_no_wait()
-
-    def now(self) -> datetime:
-        """The engine's time; there is none before it is open."""
-        if self.engine is None:
-            msg = "the database is not open yet"
-            raise RuntimeError(msg)
-        return self.engine.now()
 
     # -- the pulse ------------------------------------------------------------------------------
     @property
@@ -188,7 +202,9 @@ class Console(Acting):
         """The line on top of every screen."""
         who = "-" if self.actor is None else clean(self.actor.id)
         claimed = " (claimed)" if self.actor is not None and self.actor.claimed else ""
-        as_of = "opening" if self._loaded_at is None else f"{self._loaded_at[0]:%H:%M:%S}Z"
+        as_of = "as of opening" if self._loaded_at is None else f"as of {self._loaded_at[0]:%H:%M:%S}Z"
+        if self.advance is not None and self._loaded_at is not None:
+            as_of = f"VIRTUAL {self._loaded_at[0]:%Y-%m-%d %H:%M}Z"
         turn = "~" if self.look.ascii else "↻"
         if self.ground.lost:
             pulse = f"DATABASE LOST, data {self.age:.0f}s old"
@@ -199,7 +215,7 @@ class Console(Acting):
         else:
             pulse = f"{turn}{self._interval:g}s"
         name = self.database if len(self.database) <= 24 else self.database[:23] + self.look.dots
-        told = f" grantflow  {name}  {self.mode_words()}  op={who}{claimed}  as of {as_of}  {pulse}"
+        told = f" grantflow  {name}  {self.mode_words()}  op={who}{claimed}  {as_of}  {pulse}"
         return Text(told, no_wrap=True)
 
     # -- going places ---------------------------------------------------------------------------
@@ -292,13 +308,26 @@ class Console(Acting):
 
     def action_help(self) -> None:
         """Keys, filter, states."""
-        self.push_screen(HelpScreen(self.look))
+        own = self.screen.own_keys if isinstance(self.screen, ConsoleScreen) else ()
+        more = () if self.advance is None else (TIME_KEYS,)
+        self.push_screen(HelpScreen(self.look, self.keymap, own, more))
         self.refresh_headers()
 
     def action_pause(self) -> None:
         """Stop and start the refresh of the screen; production goes on either way."""
         self.paused = not self.paused
         self.refresh_headers()
+
+    def action_turn_theme(self) -> None:
+        """The other theme, now and from the next start on."""
+        self.palette = LIGHT if self.palette is DARK else DARK
+        self.theme = self.palette.theme_name
+        try:
+            _saved.keep_theme(_saved.default_path(), self.palette.name)
+        except _saved.CannotSave as error:
+            self.tell(clean(error), bad=True)
+        else:
+            self.tell(f"{self.palette.name} theme, from the next start on, too")
 
     def copy_id(self, installation_id: str) -> None:
         """Put an id on the clipboard."""

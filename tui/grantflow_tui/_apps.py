@@ -8,30 +8,29 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 
+from grantflow_machines import Severity
 from grantflow_tui._base import BAD, DIM, ConsoleScreen
+from grantflow_tui._keys import TAIL
 from grantflow_tui._lines import Line, Lines
 from grantflow_tui._text import bar, cell, term
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import AppOverview, Engine, Matches
 
 _EVERY = 15
 """Awaited scopes are looked for row by row: every so many refreshes, behind what is on screen."""
-_WELL = Style(color="#1CFD91")
+_WELL = tint(Severity.OK)
+_SOON = tint(Severity.WARN)
 _WIDE = 100
 
 
 class AppsScreen(ConsoleScreen):
-    """Apps; enter shows the installations of one.
-
-    | key | does |
-    |---|---|
-    | enter | its installations as a filter |
-    """
+    """Apps; enter shows the installations of one."""
 
     DEFAULT_CSS = "AppsScreen Lines { height: 1fr; }"
     twin = ("apps", "list")
-    hint = "enter installations of the app · 1-6 screens · : palette · ? help · q quit"
+    hints = "{open} installations of the app · " + TAIL
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +93,7 @@ class AppsScreen(ConsoleScreen):
         text.append(f"{100 * share:5.1f}% " if app.installed else "     - ")
         if wide:
             text.append(f"{bar(share, 10, ascii_only=look.ascii):<10} ", style=_WELL)
-        text.append(f"{app.expiring:>8,} ", style=Style(color="#D3A81A") if app.expiring else DIM)
+        text.append(f"{app.expiring:>8,} ", style=_SOON if app.expiring else DIM)
         awaiting = self._awaiting.get(app.app)
         text.append(f"{_number(awaiting):>8} ", style=BAD if awaiting is not None and awaiting.count else DIM)
         if app.incident is not None:

@@ -10,10 +10,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from grantflow_machines import Severity
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._filtered import FilteredScreen
+from grantflow_tui._keys import TAIL
 from grantflow_tui._lines import Line, Lines
-from grantflow_tui._text import cell, clean, stamp
+from grantflow_tui._text import cell, clean, short_id, stamp
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,18 +25,12 @@ if TYPE_CHECKING:
 
 PAGE = 200
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_STYLES = {"refused": BAD, "previewed": DIM, "applied": Style(color="#1CFD91")}
+_STYLES = {"refused": BAD, "previewed": DIM, "applied": tint(Severity.OK)}
 _WIDE = 100
 
 
 class AuditScreen(FilteredScreen):
-    """Operators' actions; the list never holds more than one page.
-
-    | key | does |
-    |---|---|
-    | enter | the installation it was about |
-    | j k beyond an end | older, newer |
-    """
+    """Operators' actions; the list never holds more than one page."""
 
     DEFAULT_CSS = """
     AuditScreen #heading { height: 1; }
@@ -41,7 +38,7 @@ class AuditScreen(FilteredScreen):
     AuditScreen #about { height: 4; border-top: solid $foreground-muted; }
     """
     twin = ("audit",)
-    hint = "/ filter · enter its installation · 1-6 screens · : palette · ? help · q quit"
+    hints = "{filter} filter · {open} its installation · " + TAIL
     everything = "all actions · actor: verb: outcome: target: at: reason:"
 
     def __init__(self) -> None:
@@ -82,7 +79,8 @@ class AuditScreen(FilteredScreen):
 
     async def _read(self, engine: Engine, query: str) -> None:
         self._actions = await engine.ops.actions(limit=PAGE, before=self._pages[-1], filter=query)
-        shown = f"page {len(self._pages)} · {len(self._actions):,}{'+' * (len(self._actions) == PAGE)} actions"
+        count = len(self._actions)
+        shown = f"page {len(self._pages)} · {count:,}{'+' * (count == PAGE)} action{'s' * (count != 1)}"
         self.query_one("#count", Static).update(shown)
         self._show()
 
@@ -134,13 +132,14 @@ class AuditScreen(FilteredScreen):
 
     def _line(self, key: int, action: OperatorAction) -> Line:
         claimed = " (claimed)" * action.claimed
-        values = (f"{action.actor}{claimed}", action.verb, action.outcome, action.target, action.reason or "")
+        known = _ID.fullmatch(action.target)
+        target = short_id(action.target, 18) if known else action.target
+        values = (f"{action.actor}{claimed}", action.verb, action.outcome, target, action.reason or "")
         text = Text(self._columns(stamp(action.at), *values))
         start = text.plain.find(action.outcome, 22)
         if action.outcome in _STYLES and start >= 0:
             text.stylize(_STYLES[action.outcome], start, start + len(action.outcome))
-        installation = action.target if _ID.fullmatch(action.target) else None
-        return Line(text, installation=installation, key=key)
+        return Line(text, installation=action.target if known else None, key=key)
 
 
 _HEAD = Style(bold=True, dim=True)

@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.css.query import NoMatches
-from textual.screen import Screen
 from textual.widgets import Static
 
 from grantflow.errors import DatabaseError, GrantflowError
+from grantflow_machines import Severity
 from grantflow_tui._command import command
+from grantflow_tui._field import TypesFirst
+from grantflow_tui._keys import on, words
 from grantflow_tui._places import Place
 from grantflow_tui._text import clean
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import Engine
     from grantflow_tui._app import Console
     from grantflow_tui._confirm import ConfirmDialog
 
-BAD = Style(color="#D2616F", bold=True)
+BAD = tint(Severity.BAD, bold=True)
 TITLE = Style(bold=True, underline=True)
 DIM = Style(dim=True)
 
@@ -34,7 +37,7 @@ def said(error: GrantflowError) -> str:
     return clean(f"{error} · {error.hint}" if error.hint else error)
 
 
-class ConsoleScreen(Screen[None]):
+class ConsoleScreen(TypesFirst[None]):
     """A screen with the header on top and a status line at the bottom."""
 
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - textual declares it so
@@ -42,29 +45,33 @@ class ConsoleScreen(Screen[None]):
         (100, "-wide"),
     ]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "app.fleet", "fleet", show=False),
-        Binding("2", "app.installations", "installations", show=False),
-        Binding("5", "app.jobs", "jobs", show=False),
-        Binding("3", "app.apps", "apps", show=False),
-        Binding("4", "app.sweeps", "sweeps", show=False),
-        Binding("6", "app.audit", "audit", show=False),
-        Binding("left_square_bracket", "app.history(-1)", "back", show=False),
-        Binding("right_square_bracket", "app.history(1)", "forward", show=False),
-        Binding("minus", "app.last_view", "last view", show=False),
-        Binding("colon,ctrl+p", "app.command_palette", "palette", show=False),
-        Binding("r", "reload", "refresh", show=False),
-        Binding("p", "app.pause", "pause", show=False),
-        Binding("W", "app.ask_to_write", "write mode", show=False),
-        Binding("Y", "app.copy_command", "copy the command line", show=False),
-        Binding("question_mark,f1", "app.help", "help", show=False),
-        Binding("q,ctrl+c", "app.quit", "quit", show=False),
+        on("fleet", "app.fleet"),
+        on("installations", "app.installations"),
+        on("jobs", "app.jobs"),
+        on("apps", "app.apps"),
+        on("sweeps", "app.sweeps"),
+        on("audit", "app.audit"),
+        on("earlier_view", "app.history(-1)"),
+        on("later_view", "app.history(1)"),
+        on("last_view", "app.last_view"),
+        on("palette", "app.command_palette"),
+        on("refresh", "reload"),
+        on("pause", "app.pause"),
+        on("theme", "app.turn_theme"),
+        on("write", "app.ask_to_write"),
+        on("copy_line", "app.copy_command"),
+        on("help", "app.help"),
+        on("quit", "app.quit"),
     ]
     DEFAULT_CSS = """
-    ConsoleScreen { layout: vertical; background: ansi_default; }
-    ConsoleScreen #header { height: 1; text-style: reverse; }
-    ConsoleScreen #status { height: 1; }
+    ConsoleScreen { layout: vertical; background: $background; }
+    ConsoleScreen #header { height: 1; color: $background; background: $foreground; }
+    ConsoleScreen #status, ConsoleScreen #time { height: 1; }
     """
-    hint = ""
+    hints = ""
+    """The status line at rest; names of the keymap in braces."""
+    own_keys: tuple[str, ...] = ()
+    """The groups of the keymap that are this screen's own."""
     twin: tuple[str, ...] = ()
     """The command that shows the same, for scripts and screen readers: with --json or --plain."""
 
@@ -85,11 +92,18 @@ class ConsoleScreen(Screen[None]):
         """Header, body, status."""
         yield Static(self.console_app.header(), id="header", markup=False)
         yield from self.body()
+        if self.console_app.advance is not None:
+            yield Static(self.console_app.time_line(), id="time", markup=False)
         yield Static(self.hint, id="status", markup=False)
 
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
         yield from ()
+
+    @property
+    def hint(self) -> str:
+        """The status line at rest, with the keys as they are."""
+        return self.hints.format_map(words(self.console_app.keymap))
 
     @property
     def pauses(self) -> str:
@@ -188,6 +202,8 @@ class ConsoleScreen(Screen[None]):
         """Draw the header anew."""
         for place in self.query("#header").results(Static):
             place.update(self.console_app.header())
+        for place in self.query("#time").results(Static):
+            place.update(self.console_app.time_line())
 
     def tell(self, message: str, *, bad: bool = False) -> None:
         """Say something in the status line."""

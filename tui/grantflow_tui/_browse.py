@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from grantflow.errors import GrantflowError
 from grantflow_tui import _facets, _window
 from grantflow_tui._filtered import FilterInput
+from grantflow_tui._keys import ROWS, on
 from grantflow_tui._lines import Lines
 from grantflow_tui._list import InstallationList
 from grantflow_tui._marking import Marking
@@ -38,23 +39,14 @@ def counted(matches: Matches) -> str:
 
 
 class BrowseScreen(Marking):
-    """Installations by filter.
-
-    | key | does |
-    |---|---|
-    | f | force dialog |
-    | c | count all that match, however many; esc stops it |
-    | ' | jump to a date, an account or an id, as the order goes |
-    | y | copy the id |
-    | S | save the filter under a name |
-    """
+    """Installations by filter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "force", "force", show=False),
-        Binding("c", "count_all", "exact count", show=False),
-        Binding("apostrophe", "jump", "jump", show=False),
-        Binding("y", "copy", "copy id", show=False),
-        Binding("S", "app.save_filter", "save filter", show=False),
+        on("force", "force"),
+        on("count", "count_all"),
+        on("jump", "jump"),
+        on("copy", "copy"),
+        on("save", "app.save_filter"),
     ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - textual declares it so
         (0, "-narrow"),
@@ -68,7 +60,11 @@ class BrowseScreen(Marking):
     BrowseScreen.-facets #preview { display: block; height: 4; border-top: solid $foreground-muted; }
     """
     twin = ("list",)
-    hint = "/ filter · enter open · space mark · a verbs · b bulk · f force · y copy id · : palette · ? help · q quit"
+    hints = (
+        "{filter} filter · {open} open · {mark} mark · {verbs} verbs · {bulk} bulk · {force} force · "
+        "{copy} copy id · {palette} palette · {help} help · {quit} quit"
+    )
+    own_keys = (ROWS,)
     everything = "all installations"
 
     def __init__(self) -> None:

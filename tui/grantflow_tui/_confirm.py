@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
@@ -17,24 +17,18 @@ from grantflow.errors import GrantflowError
 from grantflow_tui._base import BAD, DIM, TITLE, said
 from grantflow_tui._dialog import GUARD_SECONDS, MIN_REASON
 from grantflow_tui._field import Field
+from grantflow_tui._keys import on
 
 Deed = Callable[[str], Awaitable[str]]
 """Takes the reason; returns what to say afterwards."""
 
 
 class ConfirmDialog(ModalScreen[str | None]):
-    """Asks for a reason, then does one thing.
-
-    | key | does |
-    |---|---|
-    | tab | next field |
-    | F9 | does it, once there is a reason |
-    | esc | cancel |
-    """
+    """Asks for a reason, then does one thing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", show=False),
-        Binding("f9", "apply", show=False),
+        on("leave", "cancel"),
+        on("apply", "apply"),
     ]
     DEFAULT_CSS = """
     ConfirmDialog { align: center middle; }

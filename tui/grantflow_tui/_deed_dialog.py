@@ -14,6 +14,7 @@ class DeedDialog(ActionDialog):
     """One deed with its reason, done only on what was seen."""
 
     needs_plan = False
+    indent = 0
 
     def __init__(self, deed: Deed, *, needs_write: bool = True) -> None:
         super().__init__()

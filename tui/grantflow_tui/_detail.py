@@ -11,16 +11,18 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
-from textual.widgets import Static
 
-from grantflow_machines import Actor
+from grantflow_machines import Actor, Severity
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._chart import draw
 from grantflow_tui._command import command
+from grantflow_tui._hanging import Hanging
+from grantflow_tui._keys import ROWS, moving, on
 from grantflow_tui._look import Look
 from grantflow_tui._places import Place
 from grantflow_tui._plan_dialog import Targets
 from grantflow_tui._text import clean, lasting, stamp, until
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import (
@@ -95,7 +97,7 @@ def facts(story: Story, look: Look, now: datetime) -> Text:
     _row(out, "version", f"{here.version}  generation {here.generation}{'  FORCED' if here.forced else ''}")
     out.append("\nClocks\n", style=TITLE)
     for name, moment in (
-        ("expires", here.expires_at),
+        ("ended" if look.over(here.state) else "expires", look.ends(here)),
         ("due", here.due_at),
         ("warning", here.next_notice_at),
         ("entered", here.entered_at),
@@ -165,7 +167,7 @@ def events(story: Story, look: Look) -> Text:
     out = _titled(f"Events from outside · as {clean(story.asked_as)}")
     for found in sorted(story.events, key=lambda found: not found.allowed):
         if found.allowed:
-            out.append("yes ", style=Style(color="#1CFD91", bold=True))
+            out.append("yes ", style=tint(Severity.OK, bold=True))
             out.append(f"{clean(found.event)} {look.arrow()} {clean(found.target)}\n")
         else:
             out.append(f"no  {clean(found.event)}", style=DIM)
@@ -214,28 +216,15 @@ def _join(first: Text, second: Text) -> Text:
 
 
 class DetailScreen(ConsoleScreen):
-    """One installation.
-
-    | key | does |
-    |---|---|
-    | j k, ctrl+d ctrl+u, g G | scroll |
-    | a | verbs for it |
-    | f | force dialog |
-    | y | copy the id |
-    | esc | back |
-    """
+    """One installation."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,left", "back", "back", show=False),
-        Binding("f", "force", "force", show=False),
-        Binding("a", "verbs", "verbs", show=False),
-        Binding("y", "copy", "copy id", show=False),
-        Binding("j,down", "scroll_by(1)", show=False),
-        Binding("k,up", "scroll_by(-1)", show=False),
-        Binding("ctrl+d,pagedown", "scroll_by(10)", show=False),
-        Binding("ctrl+u,pageup", "scroll_by(-10)", show=False),
-        Binding("g,home", "scroll_by(-100000)", show=False),
-        Binding("G,end", "scroll_by(100000)", show=False),
+        on("leave", "back"),
+        Binding("left", "back", show=False),
+        on("force", "force"),
+        on("verbs", "verbs"),
+        on("copy", "copy"),
+        *moving("scroll_by", 10, 100_000),
     ]
     DEFAULT_CSS = """
     DetailScreen #scroll { height: 1fr; scrollbar-size-vertical: 1; background: transparent; }
@@ -246,7 +235,11 @@ class DetailScreen(ConsoleScreen):
     DetailScreen.-wide #right { margin-left: 2; }
     DetailScreen #scroll Static { margin-bottom: 1; }
     """
-    hint = "esc back · a verbs · f force · y copy id · r refresh · j k scroll · ? help"
+    hints = (
+        "{leave} back · {verbs} verbs · {force} force · {copy} copy id · "
+        "{refresh} refresh · {down} {up} scroll · {help} help"
+    )
+    own_keys = (ROWS,)
 
     def __init__(self, installation_id: str) -> None:
         super().__init__()
@@ -256,13 +249,13 @@ class DetailScreen(ConsoleScreen):
     def body(self) -> ComposeResult:
         """The chart across, then two sides."""
         with VerticalScroll(id="scroll", can_focus=False):
-            yield Static("opening …", id="lifecycle", markup=False)
+            yield Hanging("opening …", id="lifecycle", indent=6)
             with Container(id="sides"):
                 with Vertical(id="left"):
-                    yield Static("", id="facts", markup=False)
+                    yield Hanging("", id="facts", indent=_LABEL + 1)
                 with Vertical(id="right"):
-                    yield Static("", id="timeline", markup=False)
-                    yield Static("", id="events", markup=False)
+                    yield Hanging("", id="timeline", indent=4)
+                    yield Hanging("", id="events", indent=6)
 
     @property
     def place(self) -> Place:
@@ -277,10 +270,10 @@ class DetailScreen(ConsoleScreen):
         story = await read(engine, app.look, self.installation_id, app.actor)
         self.story = story
         now = app.now()
-        self.query_one("#lifecycle", Static).update(lifecycle(story, app.look))
-        self.query_one("#facts", Static).update(facts(story, app.look, now))
-        self.query_one("#timeline", Static).update(timeline(story, app.look))
-        self.query_one("#events", Static).update(events(story, app.look))
+        self.query_one("#lifecycle", Hanging).draw(lifecycle(story, app.look))
+        self.query_one("#facts", Hanging).draw(facts(story, app.look, now))
+        self.query_one("#timeline", Hanging).draw(timeline(story, app.look))
+        self.query_one("#events", Hanging).draw(events(story, app.look))
 
     def action_scroll_by(self, lines: int) -> None:
         """Scroll without animation."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.css.query import NoMatches
 from textual.screen import ModalScreen
@@ -19,7 +19,9 @@ from textual.widgets import Button, Input, Static
 
 from grantflow.errors import DatabaseError, GrantflowError
 from grantflow_tui._base import BAD, DIM, TITLE, said
-from grantflow_tui._field import Field
+from grantflow_tui._field import Field, TypesFirst
+from grantflow_tui._hanging import Hanging
+from grantflow_tui._keys import on
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
@@ -34,22 +36,13 @@ GUARD_SECONDS = 0.3
 WATCH_SECONDS = 1.0
 
 
-class ActionDialog(ModalScreen[str | None]):
-    """A change about to be made; dismissed with what was done, or with nothing.
-
-    | key | does |
-    |---|---|
-    | tab | next field |
-    | enter in the reason | make the plan; changes nothing |
-    | F9 | apply, once everything is given |
-    | Y, F8 | copy the command line that does the same |
-    | esc | cancel |
-    """
+class ActionDialog(ModalScreen[str | None], TypesFirst[str | None]):
+    """A change about to be made; dismissed with what was done, or with nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", show=False),
-        Binding("f9", "apply", show=False),
-        Binding("Y,f8", "copy_command", show=False),
+        on("leave", "cancel"),
+        on("apply", "apply"),
+        on("copy_line", "copy_command"),
     ]
     DEFAULT_CSS = """
     ActionDialog { align: center middle; }
@@ -72,6 +65,8 @@ class ActionDialog(ModalScreen[str | None]):
     ]
     needs_write = True
     needs_plan = True
+    indent = 11
+    """Where the long lines of the plan go on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +142,7 @@ class ActionDialog(ModalScreen[str | None]):
             yield Static(Text(self.title_line(), style=TITLE), markup=False)
             yield from self.top()
             with VerticalScroll(id="planned", can_focus=False):
-                yield Static("", id="plan", markup=False)
+                yield Hanging("", id="plan", indent=self.indent)
             makes = "; enter makes the plan" if self.needs_plan else ""
             yield Static(f"Reason, at least {MIN_REASON} characters{makes}", markup=False)
             yield Field(self.acting.writing.reason, id="reason", compact=True, max_length=500)
@@ -309,7 +304,7 @@ class ActionDialog(ModalScreen[str | None]):
         if why is not None:
             apply.append(f"  off: {why}")
         self.query_one("#apply", Static).update(apply)
-        self.query_one("#plan", Static).update(self.planned())
+        self.query_one("#plan", Hanging).draw(self.planned())
         typing = self.query_one("#typing", Static)
         typing.update(Text(f"Type to confirm: {wanted}"))
         for place in (typing, self.query_one("#typed", Input)):

@@ -79,8 +79,8 @@ def preview(here: Installation, look: Look, now: datetime) -> Text:
     if here.scopes_missing:
         text.append("  awaiting ", style=DIM)
         text.append(clean(" ".join(here.scopes_missing)), style=BAD)
-    text.append("\nends ", style=DIM)
-    text.append(until(here.expires_at, now))
+    text.append("\nended " if look.over(here.state) else "\nends ", style=DIM)
+    text.append(until(look.ends(here), now))
     text.append("  entered ", style=DIM)
     text.append(until(here.entered_at, now))
     text.append("  version ", style=DIM)

@@ -19,6 +19,7 @@ from grantflow.errors import FilterSyntaxError, GrantflowError
 from grantflow_tui._base import BAD, DIM, ConsoleScreen, said
 from grantflow_tui._command import command
 from grantflow_tui._field import Field
+from grantflow_tui._keys import on
 from grantflow_tui._places import Place
 from grantflow_tui._text import clean
 
@@ -39,17 +40,11 @@ class FilterInput(Field):
 
 
 class FilteredScreen(ConsoleScreen):
-    """A screen whose list is what a filter finds.
-
-    | key | does |
-    |---|---|
-    | / | edit the filter; enter runs it, tab completes it |
-    | esc | stop a search; back to the list; in the list: clear the filter |
-    """
+    """A screen whose list is what a filter finds."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "edit_filter", "filter", show=False, priority=True),
-        Binding("escape", "clear_filter", show=False),
+        on("filter", "edit_filter", priority=True),
+        on("leave", "clear_filter"),
     ]
     DEFAULT_CSS = """
     FilteredScreen #bar { height: 1; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -15,22 +15,22 @@ from grantflow_machines import Grant
 from grantflow_tui import _horizon, _works
 from grantflow_tui._base import BAD, DIM, ConsoleScreen
 from grantflow_tui._horizon import Horizon
+from grantflow_tui._keys import HORIZON, TAIL
 from grantflow_tui._lines import Line, Lines, rule
 from grantflow_tui._text import bar, clean, term
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from grantflow import Counts, Engine, Incident, Matches, RecentChange
     from grantflow_tui._look import Look
     from grantflow_tui._works import Works
 
 _EVERY = 15
-"""The horizon walks an index: it is read every so many refreshes."""
+"""The horizon walks an index: it is read every so many refreshes, and where the clock moved on."""
 _CHANGES = 5
 _EMPTY = "  empty: engine.install(app, account=…, actor=…) makes the first installation"
-_DAY = timedelta(days=1)
+_DAY, _OLD = timedelta(days=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +90,12 @@ class FleetScreen(ConsoleScreen):
     FleetScreen.-wide #works { height: 3fr; display: block; }
     """
     twin = ("changes",)
-    hint = "enter opens as filter · tab panel · 1-6 screens · : palette · ? help · q quit"
+    hints = "{open} opens as filter · tab panel · " + TAIL
+    own_keys = (HORIZON,)
 
     def __init__(self) -> None:
         super().__init__()
-        self._turn = 0
+        self._turn, self._drawn_at = 0, datetime.min.replace(tzinfo=UTC)
 
     def body(self) -> ComposeResult:
         """Changes, attention and states; then the horizon and who is at work."""
@@ -113,7 +114,7 @@ class FleetScreen(ConsoleScreen):
         counts = await engine.counts()
         stopped = await engine.apps.held()
         found = [(wish, await engine.count(wish.filter)) for wish in wishes(self.console_app.look)]
-        recent = await engine.ops.recent_changes(limit=_CHANGES)
+        recent = await engine.ops.recent_changes(limit=_CHANGES, within=self.console_app.looks_back)
         works = await _works.read(engine)
         incidents = await engine.ops.incidents(limit=20)
         lines = [] if counts.total else [Line(Text(_EMPTY, style=DIM)), Line(Text())]
@@ -121,7 +122,8 @@ class FleetScreen(ConsoleScreen):
         lines += self._attention(found, stopped, works, incidents) + self._states(counts)
         self.query_one("#states", Lines).show(lines)
         self.query_one("#works", Lines).show(self._works(works, engine.now()))
-        if self._turn % _EVERY == 0:
+        if self._turn % _EVERY == 0 or abs(engine.now() - self._drawn_at) > _OLD:
+            self._drawn_at = engine.now()
             self.query_one("#horizon", Horizon).show(await _horizon.read(engine))
         self._turn += 1
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input, OptionList
+from textual.widgets import Input
 from textual.widgets.option_list import Option
 
 from grantflow import Plan
 from grantflow.errors import PlanOutdated
 from grantflow_tui._base import DIM
+from grantflow_tui._choices import Choices
 from grantflow_tui._command import command
 from grantflow_tui._dialog import MIN_REASON, ActionDialog
 from grantflow_tui._plan_dialog import Targets, changed, finished
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
 
 
 class ForceDialog(ActionDialog):
-    """Moves one installation into another state.
-
-    | key | does |
-    |---|---|
-    | up, down | choose the target |
-    """
+    """Moves one installation into another state."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "choose(-1)", show=False),
@@ -61,7 +57,7 @@ class ForceDialog(ActionDialog):
 
     def top(self) -> ComposeResult:
         """The targets."""
-        yield OptionList(id="targets", markup=False, compact=True)
+        yield Choices(id="targets", markup=False, compact=True)
 
     def on_mount(self) -> None:
         """The targets are asked of the engine."""
@@ -71,7 +67,7 @@ class ForceDialog(ActionDialog):
         definition = self.definition
         if definition is not None:
             self.ways = await ways(self.engine, definition, self.seen, self.actor)
-        targets = self.query_one("#targets", OptionList)
+        targets = self.query_one("#targets", Choices)
         lines = [Option(way.line(self.seen.state, self.look), id=way.id, disabled=not way.open) for way in self.ways]
         targets.add_options(lines)
         first = next((at for at, way in enumerate(self.ways) if way.open and way.event == FORCE), None)
@@ -84,7 +80,7 @@ class ForceDialog(ActionDialog):
     @property
     def way(self) -> Way | None:
         """What is chosen."""
-        found = self.query_one("#targets", OptionList).highlighted
+        found = self.query_one("#targets", Choices).highlighted
         return None if found is None or not self.ways[found].open else self.ways[found]
 
     @property
@@ -124,7 +120,7 @@ class ForceDialog(ActionDialog):
 
     def action_choose(self, by: int) -> None:
         """Choose a target while another field has the keyboard."""
-        targets = self.query_one("#targets", OptionList)
+        targets = self.query_one("#targets", Choices)
         (targets.action_cursor_down if by > 0 else targets.action_cursor_up)()
 
     # -- plan and deed --------------------------------------------------------------------------
@@ -177,7 +173,7 @@ class ForceDialog(ActionDialog):
                 out.append_text(what_if(move, self.definition, self.look))
             return out
         info = self.look.states.get(self.target or "")
-        return Text("" if info is None else f"What it will be: {info.meaning} Who acts: {info.who_acts}.", style=DIM)
+        return Text("" if info is None else f"  {'means':<9}{info.meaning} Who acts: {info.who_acts}.", style=DIM)
 
 
 def moves_of(plan: Plan | BulkPlan) -> tuple[PlannedMove, ...]:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from grantflow_machines import Severity
+from grantflow_tui._keys import on
 from grantflow_tui._text import cell
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import Engine
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
 DAYS, WEEKS = 14, 26
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _GAP = 3
-_SOON = Style(color="#D3A81A")
-_BAR = Style(color="#1A93CF")
+_SOON = tint(Severity.WARN)
+_BAR = tint(Severity.PENDING)
 _HEAD = Style(bold=True)
 _DIM = Style(dim=True)
 _ON = Style(reverse=True)
@@ -61,22 +64,15 @@ def _bars(spans: Sequence[Span], name: str, length: int) -> list[Bar]:
 
 
 class Horizon(Widget, can_focus=True):
-    """The picture.
-
-    | key | does |
-    |---|---|
-    | left right, h l | another day or week |
-    | enter | its installations |
-    | L | logarithmic height, and back |
-    """
+    """The picture."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", show=False),
-        Binding("right,l", "move(1)", show=False),
-        Binding("g,home", "move(-1000)", show=False),
-        Binding("G,end", "move(1000)", show=False),
-        Binding("enter", "open", show=False),
-        Binding("L", "scale", show=False),
+        on("earlier", "move(-1)"),
+        on("later", "move(1)"),
+        on("first", "move(-1000)"),
+        on("last", "move(1000)"),
+        on("open", "open"),
+        on("scale", "scale"),
     ]
     DEFAULT_CSS = "Horizon { height: 9; background: transparent; }"
 
@@ -140,6 +136,9 @@ class Horizon(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Title, bars, axis, and a sentence about the bar under the cursor."""
+        return self._line(y).apply_style(self.rich_style)
+
+    def _line(self, y: int) -> Strip:
         width, rows = self.size.width, max(1, self.size.height - 3)
         if y == 0:
             title = "─ Live grants that end " + ("· log " if self.logarithmic else "")

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from grantflow import JobOutcome, JobState
 from grantflow_tui._base import BAD, DIM, TITLE, ConsoleScreen
 from grantflow_tui._command import command
 from grantflow_tui._deeds import Deed
+from grantflow_tui._keys import JOBS, on
 from grantflow_tui._lines import Line, Lines
 from grantflow_tui._text import bar, cell, clean, short_id, stamp
 
@@ -68,30 +69,25 @@ class JobList(Lines):
 
 
 class JobsScreen(ConsoleScreen):
-    """Bulk jobs.
-
-    | key | does |
-    |---|---|
-    | j k | choose a job |
-    | enter | its rows, those that were not applied first, as a filter |
-    | P u x | pause, resume, cancel; a dialog asks for the reason |
-    | R | retry what was not applied, as a new job |
-    | e | write what was not applied to a file only you can read |
-    """
+    """Bulk jobs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("P", "steer('pause')", "pause", show=False),
-        Binding("u", "steer('resume')", "resume", show=False),
-        Binding("x", "steer('cancel')", "cancel", show=False),
-        Binding("R", "steer('retry')", "retry", show=False),
-        Binding("e", "export", "export", show=False),
-        Binding("y", "copy", "copy id", show=False),
+        on("job_pause", "steer('pause')"),
+        on("job_resume", "steer('resume')"),
+        on("job_cancel", "steer('cancel')"),
+        on("job_retry", "steer('retry')"),
+        on("job_export", "export"),
+        on("copy", "copy"),
     ]
     DEFAULT_CSS = """
     JobsScreen #who, JobsScreen #detail { height: auto; }
     JobsScreen #detail { max-height: 50%; }
     """
-    hint = "enter its rows · P pause · u resume · x cancel · R retry · e export · j k move · ? help"
+    hints = (
+        "{open} its rows · {job_pause} pause · {job_resume} resume · {job_cancel} cancel · {job_retry} retry · "
+        "{job_export} export · {down} {up} move · {help} help"
+    )
+    own_keys = (JOBS,)
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +150,7 @@ class JobsScreen(ConsoleScreen):
         text.append(cell(drawn, width), style="" if not failed else BAD)
         text.append(f" {done / job.total:4.0%} {job.applied:>7,} ok")
         text.append(f" {failed:>6,} not", style=BAD if failed else DIM)
-        text.append(f"  {clean(job.actor)}  {clean(job.filter)}")
+        text.append(f"  {clean(job.filter)}  {clean(job.actor)}")
         return text
 
     # -- a hand on it ---------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-_ON = Style(reverse=True)
+from grantflow_tui._keys import moving, on
+
+_ON = Style(reverse=True, dim=False)
 _PLAIN = Style()
 _TITLE = Style(bold=True)
 _RULE = Style(dim=True)
@@ -40,29 +42,22 @@ class Line:
         return None if found == (None, None, None) else found
 
 
+def lit(style: Style) -> Style:
+    """As it is drawn under the cursor: reversed, and in one colour, which glyphs and words do without."""
+    return style.without_color + _ON
+
+
 def rule(title: str) -> Line:
     """A title over a panel."""
     return Line(Text(f"─ {title} ", style=_TITLE), ruled=True)
 
 
 class Lines(ScrollView, can_focus=True):
-    """Lines with a cursor that stops only at links.
-
-    | key | does |
-    |---|---|
-    | j k, arrows | next link |
-    | g G | first, last |
-    | enter | open as a filter |
-    """
+    """Lines with a cursor that stops only at links."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("ctrl+d,pagedown", "move(10)", show=False),
-        Binding("ctrl+u,pageup", "move(-10)", show=False),
-        Binding("g,home", "move(-1000)", show=False),
-        Binding("G,end", "move(1000)", show=False),
-        Binding("enter", "open", show=False),
+        *moving("move", 10, 1000),
+        on("open", "open"),
     ]
     DEFAULT_CSS = """
     Lines { height: 1fr; overflow: hidden; scrollbar-size: 0 0; background: transparent; }
@@ -163,17 +158,21 @@ class Lines(ScrollView, can_focus=True):
         self.action_move(0)
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """One line of the screen, on the theme's ground."""
+        return self._line(y).apply_style(self.rich_style)
+
+    def _line(self, y: int) -> Strip:
         at, width = self._top + y, self.size.width
         if at >= len(self.lines):
             return Strip.blank(width, _PLAIN)
         links = self.links
         on = self.has_focus and bool(links) and links[self._link] == at
-        added = _ON if on else _PLAIN
         rendered = self.lines[at].text.render(self.app.console, "")
-        segments = [Segment(text, (style or _PLAIN) + added) for text, style, _ in rendered]
+        segments = [Segment(text, lit(style or _PLAIN) if on else style or _PLAIN) for text, style, _ in rendered]
         if self.lines[at].ruled:
             segments.append(Segment("─" * width, _RULE))
             return Strip(segments).crop(0, width)
-        strip = Strip(segments).adjust_cell_length(width, _ON if on else _PLAIN)
-        return strip.crop(0, width)
+        strip = Strip(segments)
+        if strip.cell_length > width:
+            strip = Strip([*strip.crop(0, width - 1), Segment("…", _ON if on else _PLAIN)])
+        return strip.adjust_cell_length(width, _ON if on else _PLAIN)

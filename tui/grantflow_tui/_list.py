@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from grantflow_tui._keys import on
 from grantflow_tui._look import Look
 from grantflow_tui._text import cell, lasting, short_id
 from grantflow_tui._window import MARGIN, Rows
@@ -24,44 +25,35 @@ if TYPE_CHECKING:
 _HEAD = Style(bold=True, dim=True)
 _PLAIN = Style()
 _ON = Style(reverse=True)
-_WIDE = 92
+_WIDE, _WIDER = 92, 110
 Column = tuple[str, int]
 
 
 def columns(width: int) -> list[Column]:
     """What fits, in order; narrow screens lose subject, then scopes, then room for app and account."""
     wide = width >= _WIDE
-    fixed = [("id", 18 if wide else 13), ("state", 18), ("expires", 9)]
+    fixed = [("id", 18 if width >= _WIDER else 13), ("state", 18), ("expires", 9)]
     if wide:
         fixed.insert(2, ("scopes", 7))
     left = max(12, width - 2 - sum(size + 1 for _, size in fixed))
-    shares = {"app": 3, "account": 4, "subject": 3} if wide else {"app": 3, "account": 4}
+    shares = {"app": 3, "account": 3, "subject": 4} if wide else {"app": 3, "account": 4}
     flexible = [(name, max(4, left * share // sum(shares.values()) - 1)) for name, share in shares.items()]
     return [fixed[0], *flexible, *fixed[1:]]
 
 
 class InstallationList(ScrollView, can_focus=True):
-    """Installations in the filter's order; the cursor is bound to an id, never to a line.
-
-    | key | does |
-    |---|---|
-    | j k, arrows | one row |
-    | g G, home end | first, last |
-    | ctrl+d ctrl+u | half a page |
-    | page down, page up | a page |
-    | enter | open |
-    """
+    """Installations in the filter's order; the cursor is bound to an id, never to a line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "down", show=False),
-        Binding("k,up", "move(-1)", "up", show=False),
-        Binding("ctrl+d", "page(0.5)", show=False),
-        Binding("ctrl+u", "page(-0.5)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("g,home", "edge(False)", show=False),
-        Binding("G,end", "edge(True)", show=False),
-        Binding("enter", "open", "open", show=False),
+        on("down", "move(1)"),
+        on("up", "move(-1)"),
+        on("half_down", "page(0.5)"),
+        on("half_up", "page(-0.5)"),
+        on("page_down", "page(1)"),
+        on("page_up", "page(-1)"),
+        on("first", "edge(False)"),
+        on("last", "edge(True)"),
+        on("open", "open"),
     ]
     DEFAULT_CSS = """
     InstallationList { height: 1fr; overflow: hidden; scrollbar-size: 0 0; background: transparent; }
@@ -194,7 +186,10 @@ class InstallationList(ScrollView, can_focus=True):
         self._settle()
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """One line of the screen, on the theme's ground."""
+        return self._shown(y).apply_style(self.rich_style)
+
+    def _shown(self, y: int) -> Strip:
         width = self.size.width
         fields = columns(width)
         if y == 0:
@@ -230,8 +225,9 @@ class InstallationList(ScrollView, can_focus=True):
         if name == "subject":
             return f"{item.subject_kind}:{item.subject}"
         if name == "expires":
-            if item.expires_at is None or self.now is None:
+            ends = self.look.ends(item)
+            if ends is None or self.now is None:
                 return "-"
-            away = lasting(item.expires_at - self.now).split()[0]
-            return f"in {away}" if item.expires_at >= self.now else f"{away} ago"
+            away = lasting(ends - self.now).split()[0]
+            return f"in {away}" if ends > self.now else f"{away} ago"
         return str(getattr(item, name))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
 
-from grantflow_machines import Severity
+from grantflow_machines import Grant, Severity
 from grantflow_tui._text import clean
+from grantflow_tui._themes import tint
+
+if TYPE_CHECKING:
+    from grantflow import Installation
 
 EXPIRES_SOON = timedelta(days=7)
 
@@ -22,19 +26,19 @@ class Face:
 
     glyph: str
     plain: str
-    colour: str
+    style: Style
 
 
 FACES: Mapping[Severity, Face] = {
-    Severity.IDLE: Face("○", ".", "#C9CAC9"),
-    Severity.PENDING: Face("◔", "1", "#1A93CF"),
-    Severity.OK: Face("●", "*", "#1CFD91"),
-    Severity.WARN: Face("↻", "~", "#D3A81A"),
-    Severity.BAD: Face("✖", "X", "#D2616F"),
+    Severity.IDLE: Face("○", ".", tint(Severity.IDLE)),
+    Severity.PENDING: Face("◔", "1", tint(Severity.PENDING)),
+    Severity.OK: Face("●", "*", tint(Severity.OK)),
+    Severity.WARN: Face("↻", "~", tint(Severity.WARN)),
+    Severity.BAD: Face("✖", "X", tint(Severity.BAD)),
 }
 _LATER_PENDING = ("◑", "2")
 _EXPIRING = ("▲", "!")
-_UNKNOWN = Face("✖", "X", "#D2616F")
+_UNKNOWN = FACES[Severity.BAD]
 
 
 class Look:
@@ -66,7 +70,7 @@ class Look:
 
     def style(self, state: str, *, expiring: bool = False) -> Style:
         """The colour of a state."""
-        return Style(color=FACES[Severity.WARN].colour if expiring else self.face(state).colour)
+        return FACES[Severity.WARN].style if expiring else self.face(state).style
 
     def badge(self, state: str, *, expiring: bool = False) -> Text:
         """Glyph and word of a state in its colour."""
@@ -77,6 +81,19 @@ class Look:
         """Whether a live grant ends within seven days."""
         info = self.states.get(state)
         return info is not None and info.functional and expires_at is not None and expires_at - now < EXPIRES_SOON
+
+    def over(self, state: str) -> bool:
+        """Whether the grant is dead."""
+        info = self.states.get(state)
+        return info is not None and info.grant is Grant.DEAD
+
+    def ends(self, here: Installation) -> datetime | None:
+        """When a live grant ends, or a dead one ended; one that somebody ended early has no deadline any more."""
+        if not self.over(here.state):
+            return here.expires_at
+        if here.overdue or (here.expires_at is not None and here.expires_at <= here.entered_at):
+            return here.expires_at
+        return None if self.states[here.state].waits_for_attempt else here.entered_at
 
     def arrow(self, *, back: bool = False) -> str:
         """An arrow head with its shaft."""

@@ -7,13 +7,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from grantflow.errors import BadInput
 from grantflow_tui import _window
 from grantflow_tui._blast import MAX_BULK
 from grantflow_tui._filtered import FilteredScreen
+from grantflow_tui._keys import on
 from grantflow_tui._marks import Marks
 from grantflow_tui._plan_dialog import Targets
 from grantflow_tui._text import clean
@@ -27,25 +28,15 @@ _AT_ONCE = 25
 
 
 class Marking(FilteredScreen):
-    r"""The half of screen 2 that acts.
-
-    | key | does |
-    |---|---|
-    | space | mark the row, or take its mark away |
-    | v | begin a range at the row; v again marks up to the row |
-    | * | mark whatever matches the filter |
-    | ctrl+\ | no marks |
-    | a | verbs for the row, or for the marks |
-    | b | verbs for the marks, or for whatever matches |
-    """
+    """The half of screen 2 that acts."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "mark", show=False),
-        Binding("v", "stretch", "range", show=False),
-        Binding("asterisk", "mark_all", "mark all matching", show=False),
-        Binding("ctrl+backslash", "unmark", "no marks", show=False),
-        Binding("a", "verbs", "verbs", show=False),
-        Binding("b", "bulk", "bulk", show=False),
+        on("mark", "mark"),
+        on("range", "stretch"),
+        on("mark_all", "mark_all"),
+        on("unmark", "unmark"),
+        on("verbs", "verbs"),
+        on("bulk", "bulk"),
     ]
     DEFAULT_CSS = """
     Marking #marks { height: 1; display: none; }

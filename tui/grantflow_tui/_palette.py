@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from grantflow_tui._base import DIM, TITLE
 from grantflow_tui._field import Field
 from grantflow_tui._text import clean, term
+from grantflow_tui._travel import SPANS
 
 if TYPE_CHECKING:
     from grantflow_tui._app import Console
@@ -36,15 +37,20 @@ class Commands(Provider):
             ("installations", "screen 2: find them by filter", app.action_installations),
             ("apps", "screen 3: how each app stands", app.action_apps),
             ("sweeps", "screen 4: who is at work, what is due", app.action_sweeps),
-            ("jobs", "screen 5: bulk work, its progress and its failures", app.action_jobs),
+            ("jobs", "screen 5: how far bulk work is, and what failed", app.action_jobs),
             ("audit", "screen 6: what operators did and tried", app.action_audit),
             ("back", "the view before, [", partial(app.action_history, -1)),
             ("forward", "the view after, ]", partial(app.action_history, 1)),
             ("save filter", "keep the filter on screen under a name", app.action_save_filter),
+            ("theme", "the dark or the light one, T", app.action_turn_theme),
             ("pause refresh", "stop and start the refresh of the screen", app.action_pause),
             ("help", "keys, filter, states", app.action_help),
             ("quit", "leave", app.action_quit),
         ]
+        if app.advance is not None:
+            found += [
+                (f"{name} on", "virtual time", partial(app.action_travel, n)) for n, (_, name, _) in enumerate(SPANS)
+            ]
         for name, text in app.saved_filters().items():
             found.append((f"filter {clean(name)}", clean(text), partial(app.open_filter, text)))
         for state, info in app.look.states.items():

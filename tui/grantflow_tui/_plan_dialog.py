@@ -60,6 +60,8 @@ class Targets:
 class PlanDialog(ActionDialog):
     """A verb's plan on a frozen set, its reason, and what is typed by how much it reaches."""
 
+    indent = 4
+
     def __init__(self, offer: Offer, targets: Targets) -> None:
         super().__init__()
         self.offer, self.targets = offer, targets
@@ -186,7 +188,11 @@ def told(plan: BulkPlan, look: Look, *, many: bool) -> Text:
         out.append(f"that are {plan.stop_share:.0%} or more\n")
         out.append(f"Sample of {min(_SAMPLE, len(plan.sample))}\n")
     for move in plan.sample[:_SAMPLE]:
-        out.append(f"  {short_id(move.installation, 18)} v{move.version} {move.source}")
-        out.append(f" {look.arrow()} {move.target}\n" if move.source != move.target else "\n")
+        out.append(f"  {short_id(move.installation, 18)} v{move.version:<4} ")
+        out.append_text(look.badge(move.source))
+        if move.source != move.target:
+            out.append(f" {look.arrow()} ")
+            out.append_text(look.badge(move.target))
+        out.append("\n")
     out.rstrip()
     return out

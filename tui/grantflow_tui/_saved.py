@@ -1,4 +1,4 @@
-"""Saved filters: one small file in the user's configuration, readable by nobody else."""
+"""What the console remembers, filters, theme and keys: small files that nobody else may read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 MOST = 200
@@ -21,6 +22,37 @@ def default_path() -> Path:
     given = os.environ.get("XDG_CONFIG_HOME", "")
     home = Path(given) if Path(given).is_absolute() else Path.home() / ".config"
     return home / "grantflow" / "filters.json"
+
+
+def theme(filters: Path) -> str | None:
+    """The name of the theme that was chosen last; it stands in a file beside the filters."""
+    name = _remembered(filters).get("theme")
+    return name if isinstance(name, str) else None
+
+
+def keys(filters: Path) -> object:
+    """The keys a person chose, as they stand there: nobody looked at them yet."""
+    return _remembered(filters).get("keys", {})
+
+
+def _remembered(filters: Path) -> dict[str, object]:
+    try:
+        found = json.loads(_settings(filters).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def keep_theme(filters: Path, name: str) -> None:
+    """Remember a theme.
+
+    Raises CannotSave.
+    """
+    _replace(_settings(filters), {**_remembered(filters), "theme": name})
+
+
+def _settings(filters: Path) -> Path:
+    return filters.with_name("console.json")
 
 
 def load(path: Path) -> dict[str, str]:
@@ -47,9 +79,13 @@ def save(path: Path, name: str, text: str) -> None:
     if len(kept) > MOST:
         msg = f"there are {MOST} saved filters already"
         raise CannotSave(msg)
+    _replace(path, kept)
+
+
+def _replace(path: Path, kept: Mapping[str, object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".filters-")  # mode 0600 from the start
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")  # mode 0600 from the start
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(kept, file, ensure_ascii=False, indent=1)

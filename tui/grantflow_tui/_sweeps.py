@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
+from grantflow_machines import Severity
 from grantflow_tui import _works
 from grantflow_tui._base import BAD, DIM, ConsoleScreen
 from grantflow_tui._confirm import ConfirmDialog
+from grantflow_tui._keys import SWEEPS, on
 from grantflow_tui._lines import Line, Lines, rule
-from grantflow_tui._text import bar, clean, lasting, spark, stamp, term
+from grantflow_tui._text import bar, clean, ending, lasting, spark, stamp, term
+from grantflow_tui._themes import tint
 from grantflow_tui._works import Works
 
 if TYPE_CHECKING:
@@ -26,22 +29,19 @@ _DEAD = 5
 
 
 class SweepsScreen(ConsoleScreen):
-    """Sweeps and the scheduler.
-
-    | key | does |
-    |---|---|
-    | enter | what a line is about |
-    | t | sweep now, after a dry run |
-    | P | pause every scheduler of this database, or resume them |
-    """
+    """Sweeps and the scheduler."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "run_now", "run now", show=False),
-        Binding("P", "pause_work", "pause or resume", show=False),
+        on("sweep", "run_now"),
+        on("pause_work", "pause_work"),
     ]
     DEFAULT_CSS = "SweepsScreen Lines { height: 1fr; }"
     twin = ("scheduler", "status")
-    hint = "t sweep now (dry run first) · P pause or resume · enter opens · 1-6 screens · ? help"
+    hints = (
+        "{sweep} sweep now (dry run first) · {pause_work} pause or resume · {open} opens · "
+        "{fleet}-{audit} screens · {help} help"
+    )
+    own_keys = (SWEEPS,)
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class SweepsScreen(ConsoleScreen):
         plan.append("Dry run: nothing is written yet\n", style=Style(bold=True))
         plan.append(f"  {preview.overdue:,} due in all, attempts included\n")
         for key, count in sorted(preview.due.items()):
-            plan.append_text(Text(f"  {clean(key)}: {count:,} grants end\n"))
+            plan.append_text(Text(f"  {clean(key)}: {ending(count)}\n"))
         for held in preview.held:
             plan.append(f"  {clean(held.app)}: held back, {held.due:,} wait: {clean(held.why)}\n", style=BAD)
 
@@ -136,12 +136,12 @@ class SweepsScreen(ConsoleScreen):
         return ConfirmDialog(title, plan, deed, app.monotonic, ascii_only=app.look.ascii)
 
 
-_BAR = Style(color="#1A93CF")
+_BAR = tint(Severity.PENDING)
 
 
 def _soon(soon: Matches) -> Line:
-    number = f"{soon.count:,}" if soon.exact else f"≥{soon.count - 1:,}"
-    return _works.row("next 24 h", f"{number} grants end", "expires:<24h")
+    told = ending(soon.count) if soon.exact else f"≥{ending(soon.count - 1)}"
+    return _works.row("next 24 h", told, "expires:<24h")
 
 
 def _dead(notice: Notice) -> Line:

@@ -134,6 +134,15 @@ def spark(values: Sequence[float], *, ascii_only: bool = False) -> str:
     return "".join(steps[max(0, round(value / most * len(steps)) - 1)] for value in values)
 
 
+def ending(count: int) -> str:
+    """How many grants end, in words.
+
+    >>> ending(1), ending(1200)
+    ('1 grant ends', '1,200 grants end')
+    """
+    return "1 grant ends" if count == 1 else f"{count:,} grants end"
+
+
 def short_id(installation_id: str, width: int) -> str:
     """Both ends of an id: the beginning finds it, the end tells it from its neighbours."""
     shown = clean(installation_id)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from grantflow_machines import Origin
+from grantflow_machines import Origin, Severity
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._chart import arrows, forceable
 from grantflow_tui._text import clean
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ class Way:
         shown.append_text(text)
         shown.append(f" {look.arrow()} ")
         shown.append_text(look.badge(self.target))
-        style = DIM if not self.open else BAD if self.event == FORCE else "#1CFD91"
+        style = "" if not self.open else BAD if self.event == FORCE else tint(Severity.OK)
         shown.append(f"  {self.says}", style=style)
         shown.no_wrap, shown.overflow = True, "ellipsis"
         return shown
@@ -113,13 +114,18 @@ def closed(definition: Definition, source: str, to: str, told: dict[str, Explana
 
 
 def what_if(move: PlannedMove, definition: Definition | None, look: Look) -> Text:
-    """The plan of one row: state, version, tokens, attempts, notices, timers, what people see, and the way back."""
+    """The plan of one row: state, version, the way back, tokens, attempts, notices, timers, what people see."""
     out = Text()
     out.append("Plan: ")
     out.append_text(look.badge(move.source))
     out.append(f" {look.arrow()} ")
     out.append_text(look.badge(move.target))
     out.append(f"  v{move.version} {look.arrow()} v{move.version + 1}\n")
+    out.append(f"  {'way back':<9}", style=DIM)
+    if move.irreversible:
+        out.append("IRREVERSIBLE: nobody can undo this\n", style=BAD)
+    else:
+        out.append(f"{way_back(definition, move)}\n")
     for name, value in effect_rows(move.effects):
         out.append(f"  {name:<9}", style=DIM)
         out.append(f"{clean(value)}\n")
@@ -127,11 +133,7 @@ def what_if(move: PlannedMove, definition: Definition | None, look: Look) -> Tex
     if info is not None:
         out.append(f"  {'people':<9}", style=DIM)
         out.append(f"{info.meaning} Who acts: {info.who_acts}.\n")
-    out.append(f"  {'way back':<9}", style=DIM)
-    if move.irreversible:
-        out.append("IRREVERSIBLE: nobody can undo this", style=BAD)
-    else:
-        out.append(way_back(definition, move))
+    out.rstrip()
     return out
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rich.style import Style
 from rich.text import Text
 
+from grantflow_machines import Severity
 from grantflow_tui._base import BAD, DIM
 from grantflow_tui._lines import Line
 from grantflow_tui._text import clean, lasting, term, until
+from grantflow_tui._themes import tint
 
 if TYPE_CHECKING:
     from grantflow import Engine, Heartbeat, Held, Outbox, Pause
@@ -20,7 +21,7 @@ SILENT = timedelta(seconds=60)
 """A process that said nothing for so long is not at work."""
 APART = timedelta(seconds=1)
 """How far this machine's clock may be off the database's without a warning."""
-_WELL = Style(color="#1CFD91")
+_WELL = tint(Severity.OK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def at_work(works: Works) -> list[Line]:
         lines.append(row("at work", Text("nobody: nothing is swept, warned or renewed; grants still end", style=BAD)))
     for beat in works.beats[:6]:
         alive = beat.age <= SILENT
-        told = f"{beat.kind} · {lasting(beat.age)} ago · {beat.note or '-'} · {beat.host} {beat.pid}"
+        note = f"{beat.note} · " if beat.note else ""
+        told = f"{beat.kind} · {lasting(beat.age)} ago · {note}{beat.host} {beat.pid}"
         name = "silent" if not alive else "leads" if beat.leads else "at work"
         lines.append(row(name, Text(clean(told), style=_WELL if alive else DIM)))
     return lines

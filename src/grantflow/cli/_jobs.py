@@ -90,7 +90,8 @@ def bulk(
 
 
 def _print_plan(plan: BulkPlan) -> None:
-    print(f"{clean(plan.verb)}{f' to {clean(plan.to)}' if plan.to else ''}: {plan.count:,} row(s)")
+    verb = f"{plan.verb} to {plan.to}" if plan.to else plan.verb
+    print(f"{clean(verb)}: {plan.count:,} row{'s' * (plan.count != 1)}")
     for name, count in plan.states.items():
         print(f"  {count:>9,} in {_out.state(clean(name))}")
     if plan.irreversible:

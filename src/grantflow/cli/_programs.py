@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -72,6 +72,9 @@ def tui(
     ctx: typer.Context,
     write: Annotated[bool, typer.Option("--write", help="Allow actions. Operators only.")] = False,
     ascii: Annotated[bool, typer.Option("--ascii", help="No glyphs beyond ASCII.")] = False,  # noqa: A002 - the flag's name
+    theme: Annotated[
+        Literal["dark", "light"] | None, typer.Option(help="Colours; the ones chosen last unless it is given.")
+    ] = None,
     max_bulk: Annotated[int, typer.Option(min=1, help="Refuse bulk work that would reach more rows.")] = 10_000,
 ) -> int:
     """Open the operator console."""
@@ -82,7 +85,13 @@ def tui(
         run.engine(lambda engine: engine.ops.admit("console", "tui --write" if write else "tui", actor=actor))
     name = (run.claimed or user_name()) if run.is_operator else None
     code: int = part("grantflow_tui", "run")(
-        url, write=write, operator=name, claimed=bool(run.claimed), ascii=ascii, max_bulk=max_bulk
+        url,
+        write=write,
+        operator=name,
+        claimed=bool(run.claimed),
+        ascii=ascii,
+        theme=theme,
+        max_bulk=max_bulk,
     )
     return code
 

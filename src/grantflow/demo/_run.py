@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,27 +16,20 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from grantflow import Engine, SystemClock
 from grantflow.demo._overview import overview
 from grantflow.demo._story import DAYS, Story, Tally
+from grantflow.demo._travel import MovedClock, TimeMachine, app
 from grantflow.demo._web import serve_marketplace
 from grantflow.errors import BadInput
 from grantflow.testing import ManualClock, People
 
 MAX_SIZE = 20_000
-_APPS = "grantflow.apps"
-
-
-def app(name: str) -> Any:
-    """Something an app of this distribution offers, by entry point: the engine never looks up at the apps."""
-    found = importlib.metadata.entry_points(group=_APPS, name=name)
-    for entry in found:
-        return entry.load()
-    msg = f"the part {name!r} of grantflow is not installed"
-    raise BadInput(msg, hint="install grantflow again")
 
 
 def run_demo(
     size: int = 300, keep: Path | None = None, *, tui: bool = False, seed: int = 7, operator: str = "maria"
 ) -> int:
     """Let a fleet live 420 days that end now, show it, and open the console if asked; returns the exit code.
+
+    In that console time goes on as it does anywhere, and faster on keys of its own.
 
     `operator` is who acts in the console.
 
@@ -51,11 +42,19 @@ def run_demo(
     _new(keep)
     console = Console(highlight=False)
     with _place(keep) as path:
-        asyncio.run(_play(console, path, size, seed))
+        people = asyncio.run(play(console, path, size, seed, SystemClock().now()))
         _how_to_go_on(console, keep)
         if tui:
             run: Callable[..., int] = app("tui")
-            return run(f"sqlite:///{path}", write=True, operator=operator, claimed=False)
+            machine = TimeMachine(path, people, MovedClock())
+            return run(
+                f"sqlite:///{path}",
+                write=True,
+                operator=operator,
+                claimed=False,
+                engine_factory=machine.opened,
+                advance=machine.advance,
+            )
     return 0
 
 
@@ -90,9 +89,10 @@ def _place(keep: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _play(console: Console, path: Path, size: int, seed: int) -> None:
+async def play(console: Console, path: Path, size: int, seed: int, end: datetime) -> People:
+    """Let a fleet live 420 days that end then, and show it; returns who lives there."""
     real = SystemClock()
-    clock = ManualClock(real.now() - timedelta(days=DAYS))
+    clock = ManualClock(end - timedelta(days=DAYS))
     people = People()
     started = real.monotonic()
     async with Engine.open(f"sqlite:///{path}", directory=people, clock=clock) as engine:
@@ -103,7 +103,7 @@ async def _play(console: Console, path: Path, size: int, seed: int) -> None:
                 task = progress.add_task("420 days", total=DAYS, day="")
                 for number in range(DAYS):
                     await story.day(number)
-                    clock.advance(timedelta(days=1) if number < DAYS - 1 else real.now() - clock.now())
+                    clock.advance(timedelta(days=1))
                     report = await scheduler.sweep_now()
                     story.tally.expired += report.moved
                     story.tally.sweeps += 1
@@ -114,6 +114,7 @@ async def _play(console: Console, path: Path, size: int, seed: int) -> None:
         await engine.drain_notices()
         _told(console, story.tally, real.monotonic() - started)
         await overview(console, engine, story)
+    return people
 
 
 def _progress(console: Console) -> Progress:

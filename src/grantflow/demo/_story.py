@@ -94,7 +94,7 @@ class Story:
 
     def __init__(self, engine: Engine, clock: ManualClock, people: People, size: int, seed: int) -> None:
         self.engine, self.clock, self.people, self.size = engine, clock, people, size
-        self.random = random.Random(seed)  # noqa: S311 - a story, not a secret
+        self.seed, self.random = seed, random.Random(seed)  # noqa: S311 - a story, not a secret
         self.tally = Tally()
         self.days: list[Day] = [[] for _ in range(DAYS + 1)]
         self.apps: dict[str, App] = {}
@@ -129,6 +129,10 @@ class Story:
         """Everything that is planned for one day, at once, as people do."""
         await asyncio.gather(*(action() for action in self.days[number]))
 
+    def _dice(self, *about: object) -> random.Random:
+        """One person's luck in one thing, whoever comes first that day."""
+        return random.Random(f"{self.seed} {' '.join(map(str, about))}")  # noqa: S311 - a story, not a secret
+
     # -- what people do -------------------------------------------------------------------------
     async def _account_app(self, account: str, admin: Actor, day: int) -> None:
         await self._authorize("desk-sync", admin, account)
@@ -136,7 +140,8 @@ class Story:
         self._plan_return("desk-sync", admin, account, day, chance=0.85)
 
     async def _person(self, app: str, who: Actor, account: str, day: int) -> None:
-        fate = self.random.random()
+        dice = self._dice(app, who, day)
+        fate = dice.random()
         if fate < 0.06:
             await self._give_up(app, who, account, refuse=False)
         elif fate < 0.10:
@@ -150,12 +155,13 @@ class Story:
             await self._authorize(app, who, account)
             self._plan_return(app, who, account, day, chance=0.72)
             return
-        if self.random.random() < 0.5:
+        if dice.random() < 0.5:
             self._at(day + 5, partial(self._person, app, who, account, day + 5))
 
     def _plan_return(self, app: str, who: Actor, account: str, day: int, *, chance: float) -> None:
-        if self.random.random() < chance:
-            self._at(day + 366 + self.random.randrange(9), partial(self._reauthorize, app, who, account))
+        dice = self._dice(app, who, day, "again")
+        if dice.random() < chance:
+            self._at(day + 366 + dice.randrange(9), partial(self._reauthorize, app, who, account))
 
     def _at(self, day: int, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if day < DAYS:
@@ -169,21 +175,21 @@ class Story:
             await self.engine.select_account(attempt.id, account, actor=who)
         return attempt, verifier
 
-    async def _redeem(self, app: str, code: str, verifier: str) -> None:
+    async def _redeem(self, app: str, who: Actor, code: str, verifier: str) -> None:
         known = self.apps[app]
         secret = None if known.public else f"demo secret of {app}"
         client = ClientCredentials(known.client_id, secret)
         uri = known.redirect_uris[0]
         tokens = await self.engine.ledger.redeem(code, client=client, redirect_uri=uri, code_verifier=verifier)
         await self.engine.ledger.authenticate(tokens.access_token.value)
-        if self.random.random() < 0.2:
+        if self._dice(app, who, "renew").random() < 0.2:
             await self.engine.ledger.renew(tokens.refresh_token.value, client=client)
 
     async def _authorize(self, app: str, who: Actor, account: str) -> None:
         attempt, verifier = await self._open(app, who, account)
         returned = await self.engine.agree(attempt.id, actor=who)
         if returned.code is not None:
-            await self._redeem(app, returned.code.value, verifier)
+            await self._redeem(app, who, returned.code.value, verifier)
             self.tally.authorized += 1
 
     async def _give_up(self, app: str, who: Actor, account: str, *, refuse: bool) -> None:
@@ -204,7 +210,7 @@ class Story:
         await self.engine.select_account(attempt.id, account, actor=who)
         returned = await self.engine.agree(attempt.id, actor=who)
         if returned.code is not None:
-            await self._redeem(app, returned.code.value, verifier)
+            await self._redeem(app, who, returned.code.value, verifier)
             self.tally.reauthorized += 1
 
     async def _installation(self, app: str, who: Actor, account: str) -> Installation:
@@ -217,13 +223,13 @@ class Story:
             admin = Actor.admin(f"admin@{account}")
             await self.engine.apps.upgrade("call-notes", account, "2.0", actor=admin)
             page = await self.engine.find(f"app:call-notes account={account} state:active", limit=200)
-            for found in page.items[::2]:
+            for found in sorted(page.items, key=lambda found: found.subject)[::2]:
                 agent = Actor.agent(found.subject)
                 attempt, verifier = await self._open_upgrade(found, agent)
-                if self.random.random() < 0.8:
+                if self._dice("upgrade", agent).random() < 0.8:
                     returned = await self.engine.agree(attempt.id, actor=agent)
                     if returned.code is not None:
-                        await self._redeem("call-notes", returned.code.value, verifier)
+                        await self._redeem("call-notes", agent, returned.code.value, verifier)
                     self.tally.upgraded += 1
                 else:
                     await self.engine.refuse(attempt.id, actor=agent)

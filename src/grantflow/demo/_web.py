@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from grantflow import Actor, App, AppKind, Engine, KeyRing, SystemClock, Version
-from grantflow.errors import ConfigurationError
+from grantflow import Actor, App, Engine, KeyRing
+from grantflow.demo._story import app_files
+from grantflow.demo._travel import MovedClock
+from grantflow.errors import ConfigurationError, NotFound
 from grantflow.testing import People
 
 _SECRET = "only for the trial"  # noqa: S105 - protects nothing: whoever reaches the page may be anybody
-_VERSION = Version("1.0", ("tickets.read", "notes.write"), ("people.read",))
-_APPS = (
-    ("desk-sync", AppKind.ACCOUNT, "Desk Sync", "One admin authorizes it for the whole account."),
-    ("call-notes", AppKind.AGENT, "Call Notes", "Every agent authorizes it for themself."),
-    ("report-hub", AppKind.EXTERNAL, "Report Hub", "Built elsewhere; a user connects one account."),
-)
+_ACCOUNTS = ("acme", "globex")
+_WORDS = {
+    "scope.calendar.read": "See appointments",
+    "scope.calendar.write": "Make and move appointments",
+    "scope.calls.read": "See who called whom",
+    "scope.notes.write": "Write notes into tickets",
+    "scope.reports.read": "Read reports",
+    "scope.tickets.read": "Read tickets",
+}
 _MISSING = "the pages are not installed"
 _HINT = "pip install 'grantflow[hosting]'"
-
-
-class MovedClock:
-    """The machine's clock, and how far it was moved on."""
-
-    def __init__(self) -> None:
-        self._real, self._moved = SystemClock(), timedelta(0)
-
-    def now(self) -> datetime:
-        """Wall time, aware, UTC."""
-        return self._real.now() + self._moved
-
-    def monotonic(self) -> float:
-        """Seconds that never step back."""
-        return self._real.monotonic() + self._moved.total_seconds()
-
-    def advance(self, length: timedelta) -> None:
-        """Let time pass."""
-        self._moved += length
 
 
 @contextlib.asynccontextmanager
@@ -50,22 +37,29 @@ async def marketplace(path: Path, base_url: str) -> AsyncIterator[Any]:
     """The ASGI app on a database of its own, open for the length of the block."""
     hosting = _library("grantflow.hosting")
     clock, people = MovedClock(), People()
-    maria = (people.add(Actor.admin("maria"), "acme", "globex"), people.add(Actor.agent("maria"), "acme", "globex"))
+    maria = (people.add(Actor.admin("maria"), *_ACCOUNTS), people.add(Actor.agent("maria"), *_ACCOUNTS))
     bob = (people.add(Actor.agent("bob"), "acme"),)
-    carol = (people.add(Actor.agent("carol"), "acme", "globex"),)
-    uma = (people.add(Actor.user("uma"), "acme", "globex"),)
+    carol = (people.add(Actor.agent("carol"), *_ACCOUNTS),)
+    uma = (people.add(Actor.user("uma"), *_ACCOUNTS),)
+    nora = (people.add(Actor.user("nora"), "acme"),)
     personas = [
         hosting.Person("maria", "Maria", "admin and agent of acme and globex", maria),
         hosting.Person("bob", "Bob", "agent of acme", bob),
         hosting.Person("carol", "Carol", "agent of acme and globex", carol),
         hosting.Person("uma", "Uma", "uses Report Hub with her accounts acme and globex", uma),
+        hosting.Person("nora", "Nora", "uses Report Hub with her only account, acme", nora),
     ]
     keys = KeyRing.parse(KeyRing.new_key())
     async with Engine.open(f"sqlite:///{path}", directory=people, clock=clock, keys=keys) as engine:
-        for key, kind, name, about in _APPS:
-            uri = f"{base_url}/trial/{key}/callback"
-            app = App(key=key, kind=kind, name=name, description=about, versions=(_VERSION,), redirect_uris=(uri,))
-            await engine.apps.register(app.with_secret(_SECRET))
+        apps, secrets = dict[str, App](), dict[str, str]()
+        for app in map(App.from_toml, app_files()):
+            if app.server is not None:  # its server would have to be there
+                continue
+            here = replace(app, redirect_uris=(f"{base_url}/trial/{app.key}/callback", *app.redirect_uris))
+            if app.secret_hashes:
+                here, secrets[app.key] = here.with_secret(_SECRET), _SECRET
+            apps[app.key] = here
+            await engine.apps.register(replace(here, versions=here.versions[:1]))
 
         async def advance(length: timedelta) -> str:
             clock.advance(length)
@@ -73,8 +67,22 @@ async def marketplace(path: Path, base_url: str) -> AsyncIterator[Any]:
             warned = await engine.warn_due()
             return f"It is {clock.now():%d %B %Y}: {report.moved} moved by the sweep, {warned} warnings."
 
-        secrets = {key: _SECRET for key, *_ in _APPS}
-        yield hosting.create_trial(engine, people=personas, secrets=secrets, advance=advance, base_url=base_url)
+        async def come_out() -> str:
+            app = await engine.apps.register(apps["call-notes"])
+            for account in _ACCOUNTS:
+                with contextlib.suppress(NotFound):  # it is not installed there
+                    await engine.apps.upgrade(app.key, account, app.latest.name, actor=Actor.admin("maria"))
+            return f"{app.name} {app.latest.name} is out and asks for more. The grants that are there go on working."
+
+        yield hosting.create_trial(
+            engine,
+            people=personas,
+            secrets=secrets,
+            advance=advance,
+            base_url=base_url,
+            deeds={"Call Notes 2.0 comes out": come_out},
+            words=_WORDS,
+        )
 
 
 async def serve_marketplace(path: Path, port: int = 8000) -> None:

@@ -30,7 +30,7 @@ async def show(site: Site, request: Request) -> Response:
     asked = read_query(request)
     name = asked["attempt"]
     if name is not None:
-        return await _window(site, request, name)
+        return await _window(site, request, name, asked["account"])
     if request.method != "GET":  # HEAD opens nothing
         return Response(status_code=204)
     return await _begin(site, request, asked)
@@ -85,7 +85,7 @@ async def _begin(site: Site, request: Request, asked: Parameters) -> Response:
         return _back(site, uri, state, "server_error", "the platform cannot keep this request")
     except DatabaseError:
         return _back(site, uri, state, "temporarily_unavailable", "try again in a moment")
-    return site.see(site.path("oauth", "v2", "authorize", attempt=attempt.id))
+    return site.see(site.path("oauth", "v2", "authorize", attempt=attempt.id, account=asked["account"]))
 
 
 def _back(site: Site, uri: str, state: str | None, error: str, why: str) -> Response:
@@ -101,17 +101,31 @@ def _named(site: Site, url: str) -> str:
     return f"{url}&iss={quote(site.base_url, safe='')}"
 
 
-async def _window(site: Site, request: Request, name: str) -> Response:
-    """The window, or the form where the account is settled. Writes only what `engine.window` writes."""
+async def _window(site: Site, request: Request, name: str, wanted: str | None) -> Response:
+    """The window, or the form where the account is settled. Writes only what `engine.window` writes.
+
+    The account an app asked for is preselected and never more than that; where it cannot be chosen, the page says so.
+    """
     person = await site.person(request)
     actor, attempt = await site.attempt(request, person, name)
     app = await _ours(site, attempt)
     window = await site.engine.window(attempt.id, actor=actor)
+    open_to = {account.id for account in window.accounts if account.selectable}
+    astray = wanted is not None and wanted not in open_to
     if window.form is not None:
         names = {account.id: account.name for account in window.accounts}
-        return _form(site, request, person, app, window.form, names.get(window.form.account, window.form.account))
-    until = f"{attempt.expires_at:%H:%M}"
-    return site.page(request, "window.html", person=person, window=window, app=app, until=until)
+        name = names.get(window.form.account, window.form.account)
+        return _form(site, request, person, app, window.form, name, astray=astray)
+    return site.page(
+        request,
+        "window.html",
+        person=person,
+        window=window,
+        app=app,
+        chosen=wanted if wanted in open_to else window.preselected,
+        astray=astray and bool(open_to),
+        until=f"{attempt.expires_at:%H:%M}",
+    )
 
 
 async def _ours(site: Site, attempt: Attempt) -> App:
@@ -123,7 +137,15 @@ async def _ours(site: Site, attempt: Attempt) -> App:
 
 
 def _form(
-    site: Site, request: Request, person: Person, app: App, form: ConsentForm, account: str, *, empty: bool = False
+    site: Site,
+    request: Request,
+    person: Person,
+    app: App,
+    form: ConsentForm,
+    account: str,
+    *,
+    empty: bool = False,
+    astray: bool = False,
 ) -> Response:
     hosts = {urlsplit(uri).hostname for uri in app.redirect_uris}
     return site.page(
@@ -136,6 +158,7 @@ def _form(
         account=account,
         place=next(iter(hosts)) if len(hosts) == 1 else app.name,
         empty=empty,
+        astray=astray,
     )
 
 

@@ -37,6 +37,7 @@ async def callback(site: Site, request: Request) -> Response:
         reason=done.why,
         advice=words.find(f"outcome.{done.outcome}.next") or words("outcome.next"),
         again=None if app is None else site.path("marketplace", app.key),
+        home=site.path("marketplace") if app is None else None,
     )
 
 

@@ -230,7 +230,7 @@ async def start(site: Site, request: Request) -> Response:
         msg = "only the app can begin its authorization"
         raise Elsewhere(msg)
     attempt = await site.engine.authorize(app.key, actor=actor, account=form["account"], entry_point=entry)
-    return site.see(site.path("oauth", "v2", "authorize", attempt=attempt.id))
+    return site.see(site.path("oauth", "v2", "authorize", attempt=attempt.id, account=form["account"]))
 
 
 async def _depart(site: Site, request: Request, app: App, actor: Actor, account: str, entry: str) -> Response:

@@ -42,36 +42,59 @@ _PAGES: list[tuple[type[GrantflowError], int, str]] = [
     (TransitionRefused, 409, "refused"),
     (Conflict, 409, "later"),
 ]
-_SILENT = {"unauthorized", "forged", "bad_callback", "later", "elsewhere", "quarantined", "invalid_client"}
-"""Where the catalog says it better than the error."""
+_SILENT = {
+    "unauthorized",
+    "forged",
+    "bad_callback",
+    "later",
+    "elsewhere",
+    "quarantined",
+    "invalid_client",
+    "not_found",
+}
+"""Where the catalog says it better than the error, or the error repeats what somebody wrote into an address."""
 
 
 async def problem(site: Site, request: Request, error: GrantflowError) -> Response:
-    """The page of an error. Its text comes from the catalog and from the error, never from the request."""
+    """The page of an error. Its text comes from the catalog and from the error, never from the request.
+
+    An error's hint is for whoever wrote the program; people are told by the catalog what they can do.
+    """
     if isinstance(error, Unauthorized) and (away := site.sign_in(request)) is not None:
         return away
     status, key = page_of(error)
     app, account, guidance = await _about(site, request)
-    attempt = getattr(request.state, "attempt", None)
-    words, heading = site.words(request), f"problem.{key}"
-    if attempt is not None and isinstance(error, TransitionRefused):
-        outcome = attempt.outcome or ("expired" if attempt.expires_at <= site.engine.now() else None)
-        heading = heading if outcome is None else f"outcome.{outcome}"
-    again = None
-    if app is not None and app.kind is not AppKind.EXTERNAL and status in (400, 409) and key != "elsewhere":
-        again = site.path("marketplace", app.key)
+    words, name, outcome = site.words(request), "" if app is None else app.name, _outcome(site, request, error)
+    again, home = None, site.path("marketplace") if status in (403, 404, 409) else None
+    if outcome == "completed":
+        guidance, home = None, site.path("marketplace", *(() if app is None else (app.key,)))
+    elif app is not None and app.kind is not AppKind.EXTERNAL and status in (400, 409) and key != "elsewhere":
+        again, home = site.path("marketplace", app.key), None
+    advice = f"problem.{key}.next"
+    if outcome is not None:
+        advice = "outcome.completed.again" if outcome == "completed" else "outcome.over"
     return site.page(
         request,
         "problem.html",
         status=status,
-        heading=words(heading, app="" if app is None else app.name),
+        heading=words(f"problem.{key}" if outcome is None else f"outcome.{outcome}", app=name),
         app=app,
         account=account,
         guidance=guidance,
-        reason=None if key in _SILENT else str(error),
-        advice=words.find(f"problem.{key}.next", app="" if app is None else app.name) or error.hint,
+        reason=None if key in _SILENT or outcome == "completed" else str(error),
+        advice=words(advice, app=name),
         again=again,
+        home=home,
     )
+
+
+def _outcome(site: Site, request: Request, error: GrantflowError) -> str | None:
+    """How the attempt ended that can no longer be gone on with; None where that is not the matter."""
+    attempt = getattr(request.state, "attempt", None)
+    if attempt is None or not isinstance(error, TransitionRefused):
+        return None
+    ended: str | None = attempt.outcome or ("expired" if attempt.expires_at <= site.engine.now() else None)
+    return ended
 
 
 def page_of(error: GrantflowError) -> tuple[int, str]:
@@ -93,7 +116,7 @@ async def _about(site: Site, request: Request) -> tuple[App | None, str, Guidanc
     with contextlib.suppress(GrantflowError):
         if attempt is not None:
             app, account = await site.engine.apps.get(attempt.app), attempt.account or ""
-        if app is not None and app.kind is not AppKind.EXTERNAL:
+        if app is not None:
             actor = site.role(await site.person(request), app)
             guidance = await site.engine.guidance(app.key, account=account, viewer=actor)
     return app, account, guidance

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
@@ -28,6 +28,7 @@ from grantflow.errors import (
     Unauthorized,
 )
 from grantflow.hosting._app import HEADERS, create_app, environment
+from grantflow.hosting._protect import protect
 from grantflow.hosting._words import Words
 
 _TEMPLATES = Path(__file__).parent / "trial"
@@ -38,6 +39,8 @@ SPANS = {"one day": timedelta(days=1), "one week": timedelta(weeks=1), "one year
 
 Advance = Callable[[timedelta], Awaitable[str]]
 """Lets time pass and does what is due then; answers with a sentence about it."""
+Deed = Callable[[], Awaitable[str]]
+"""Something else that may happen, behind a button of its own; answers with a sentence about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Trial:
     people: Mapping[str, Person]
     secrets: Mapping[str, str]
     advance: Advance
+    deeds: Mapping[str, Deed]
     begun: dict[str, tuple[str, str]] = field(default_factory=dict)
     """`state` → app and PKCE verifier of a request that is under way."""
     held: dict[tuple[str, str, str], Tokens] = field(default_factory=dict, repr=False)
@@ -81,24 +85,42 @@ class Trial:
 
 
 def create_trial(
-    engine: Engine, *, people: Sequence[Person], secrets: Mapping[str, str], advance: Advance, base_url: str
+    engine: Engine,
+    *,
+    people: Sequence[Person],
+    secrets: Mapping[str, str],
+    advance: Advance,
+    base_url: str,
+    deeds: Mapping[str, Deed] | None = None,
+    words: Mapping[str, str] | None = None,
 ) -> ASGIApp:
     """The pages of `create_app`, a page to be people and to move the clock, and apps behind `secrets`.
 
-    Raises ConfigurationError for an address that is not loopback.
+    `/api/…` is a REST API under their access tokens, for apps that run elsewhere on this machine.
+
+    Args:
+        engine: An open engine on a clock that `advance` moves.
+        people: Whom one may be.
+        secrets: App → its client secret; a public client has none.
+        advance: Lets time pass.
+        base_url: Where it is served, on loopback.
+        deeds: The words of a button → what happens then.
+        words: Texts that are added to `hosting.ENGLISH`, for example what scopes allow.
+
+    Raises:
+        ConfigurationError: the address is not loopback.
     """
     if urlsplit(base_url).hostname not in _LOOPBACK:
         msg = "the trial is for one person on this machine: whoever reaches it may be anybody"
         raise ConfigurationError(msg, hint="use http://localhost:8000")
-    trial = Trial(engine, base_url, {person.key: person for person in people}, secrets, advance)
+    trial = Trial(engine, base_url, {person.key: person for person in people}, secrets, advance, deeds or {})
     pages = environment(_TEMPLATES)
 
     async def home(request: Request) -> Response:
+        apps = {app.key: app for app in await engine.apps.list()}
         text = pages.get_template("trial.html").render(
             t=Words("en", {}), path=_path, trial=trial, here=trial.person(request), here_is="trial",
-            now=engine.now(), spans=SPANS,
-            apps=await engine.apps.list(),
-            rows=(await engine.find("is:any")).items,
+            now=engine.now(), spans=SPANS, apps=apps, rows=(await engine.find("is:any")).items,
         )  # fmt: skip
         return Response(text, media_type="text/html", headers=dict(HEADERS))
 
@@ -114,6 +136,13 @@ def create_trial(
         length = SPANS.get(request.path_params["span"].replace("-", " "))
         if length is not None:
             trial.said = await trial.advance(length)
+        return RedirectResponse("/", 303)
+
+    async def happen(request: Request) -> Response:
+        _same_site(request)
+        deed = trial.deeds.get(request.path_params["deed"])
+        if deed is not None:
+            trial.said = await deed()
         return RedirectResponse("/", 303)
 
     async def start(request: Request) -> Response:
@@ -141,14 +170,17 @@ def create_trial(
         sign_in_url="/",
         start_url=trial.start_url,
         templates=_TEMPLATES,
+        translations={"en": words or {}},
     )
     routes = [
         Route("/", home),
         Route("/trial/be/{person}", be, methods=["POST"]),
         Route("/trial/later/{span}", later, methods=["POST"]),
+        Route("/trial/happen/{deed}", happen, methods=["POST"]),
         Route("/trial/{app}/start", start),
         Route("/trial/{app}/callback", back),
         Route("/trial/{app}/call/{account}", call, methods=["POST"]),
+        Mount("/api", protect(engine)(Starlette(routes=[Route("/{what}", _rest)]))),
         Mount("/", hosted),
     ]
     guard = Middleware(TrustedHostMiddleware, allowed_hosts=_LOOPBACK)
@@ -158,6 +190,12 @@ def create_trial(
 def _path(*parts: str, **query: str) -> str:
     told = "/" + "/".join(parts)
     return f"{told}?{urlencode(query)}" if query else told
+
+
+async def _rest(request: Request) -> Response:
+    """The platform's REST API: whatever is asked for, it tells whose data that would be."""
+    grant = request.state.grant
+    return JSONResponse({"account": grant.account, "scopes": list(grant.scopes)})
 
 
 def _same_site(request: Request) -> None:
@@ -203,7 +241,8 @@ async def _back(trial: Trial, request: Request) -> str:
     person = trial.person(request)
     owner = "" if app.kind is AppKind.ACCOUNT or person is None else person.key
     trial.held[(key, owner, found.account)] = tokens
-    return f"{app.name} is connected to {found.account} until {tokens.refresh_expires_at or 'it is disconnected'}."
+    end = "it is disconnected" if tokens.refresh_expires_at is None else f"{tokens.refresh_expires_at:%d %B %Y}"
+    return f"{app.name} is connected to {found.account} until {end}."
 
 
 async def _call(trial: Trial, key: str, account: str, request: Request) -> str:

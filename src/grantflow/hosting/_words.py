@@ -17,6 +17,8 @@ ENGLISH = {
     "window.hint": "The app gets access to this account and to no other.",
     "window.continue": "Continue",
     "window.none": "No account to choose",
+    "window.astray": "{app} asked for an account that cannot be chosen here. Look which account you go on with, or"
+    " cancel.",
     "window.until": "This page is valid until {time} UTC.",
     "consent.title": "{app} asks for permission",
     "consent.account": "Account",
@@ -81,10 +83,14 @@ ENGLISH = {
     "problem.account": "Account",
     "problem.reason": "Reason",
     "problem.who": "Who can act",
+    "problem.home": "To the marketplace",
     "problem.again": "Start again",
     "problem.not_found": "There is no such page",
+    "problem.not_found.next": "Or it is somebody else's. Look whether the address is right.",
     "problem.permission_denied": "This is for somebody else to do",
-    "problem.refused": "This can no longer be done",
+    "problem.permission_denied.next": "Nothing was changed.",
+    "problem.refused": "This cannot be done now",
+    "problem.refused.next": "Nothing was changed.",
     "problem.invalid_client": "Unknown app",
     "problem.invalid_client.next": "The link you followed names an app that is not registered here. Nothing was"
     " changed. Ask whoever gave you the link.",
@@ -92,6 +98,7 @@ ENGLISH = {
     "problem.invalid_request.next": "You were not sent back, because the address in the request cannot be trusted."
     " Nothing was changed. The maker of the app can mend this.",
     "problem.bad_input": "The request is not in order",
+    "problem.bad_input.next": "Nothing was changed. Go back, load the page again and repeat.",
     "problem.bad_callback": "This answer does not belong to a running authorization",
     "problem.bad_callback.next": "It was too late, was used before, or came from another browser. Nothing was"
     " changed. Start again from the app.",
@@ -114,6 +121,8 @@ ENGLISH = {
     "outcome.wrong-account": "Another identity signed in",
     "outcome.wrong-account.next": "The sign-in belongs to somebody else than before. Start again and sign in as the"
     " same person.",
+    "outcome.over": "Nothing that worked before was changed. Start again from the app.",
+    "outcome.completed.again": "You agreed already. There is nothing left to do on this page.",
     "outcome.completed": "{app} is connected",
     "outcome.next": "Nothing that worked before was changed.",
 }

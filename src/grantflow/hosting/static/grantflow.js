@@ -20,7 +20,7 @@
       } catch {
         told = { message: "", prompt: "none", error: "unreachable" };
       }
-      this.show(told);
+      if (told.error !== "unreachable" || !this.firstElementChild) this.show(told); // else what stands there stays
       this.dispatchEvent(new CustomEvent("grantflow:prompt", { bubbles: true, detail: told }));
       return told;
     }
