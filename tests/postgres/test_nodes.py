@@ -206,22 +206,23 @@ async def test_hints_are_few_and_only_of_what_is_earlier(url: str) -> None:
     try:
         await conn.add_listener("grantflow_due", lambda *told: heard.append(told[3]))
         async with node(url) as (engine, _):
-            due = engine._core.now() + 60_000_000
+            due, began = engine._core.now() + 60_000_000, time.monotonic()
             for step in range(200):
                 engine._due._hint(due - step)
                 await asyncio.sleep(0.002)
             await asyncio.sleep(0.3)
-            assert 2 <= len(heard) <= 9
+            allowed = (time.monotonic() - began) / 0.1 + 1
+            assert 2 <= len(heard) <= allowed, "one each 100 ms at most"
+            told = len(heard)
             assert heard[-1].endswith(f" {due - 199}"), "the earliest is told in the end"
             for later in (due, due - 199, due + 7_200_000_000):
                 engine._due._hint(later)
             await asyncio.sleep(0.3)
-            assert len(heard) <= 9
-            count = len(heard)
+            assert len(heard) == told, "what is no earlier is no news"
             engine._due._hinted = None
             engine._due._hint(engine._core.now() + 7_200_000_000)
             await asyncio.sleep(0.3)
-            assert len(heard) == count, "what is due in hours is found by polls"
+            assert len(heard) == told, "what is due in hours is found by polls"
     finally:
         await conn.close()
 
