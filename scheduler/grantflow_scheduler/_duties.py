@@ -22,6 +22,8 @@ class Duty:
     """Its alarm rings after the scheduler's interval, but no more often than this; rows may pull it forward."""
     next_at: Callable[[Engine], Awaitable[datetime | None]] | None = None
     """When rows of the database next need it; None where only the interval tells."""
+    led: bool = False
+    """One process of many is enough: those that do not lead only see to it that it is done."""
 
 
 async def _sweep(engine: Engine, stop: Stop) -> object:
@@ -62,13 +64,16 @@ async def _jobs(engine: Engine, stop: Stop) -> object:
 
 
 _BATCH = 200
+_MINUTE = timedelta(minutes=1)
 
 EXPIRY = "expiry"
 DUTIES = (
-    Duty(EXPIRY, "sweep what is due", _sweep, next_at=Engine.next_due),
-    Duty("renewal", "renew access tokens ahead of time, probe incidents", _renew, next_at=Engine.next_renewal),
-    Duty("warnings", "warn before a grant ends, remind after", _warn, timedelta(minutes=1), Engine.next_warning),
+    Duty(EXPIRY, "sweep what is due", _sweep, next_at=Engine.next_due, led=True),
+    Duty(
+        "renewal", "renew access tokens ahead of time, probe incidents", _renew, next_at=Engine.next_renewal, led=True
+    ),
+    Duty("warnings", "warn before a grant ends, remind after", _warn, _MINUTE, Engine.next_warning, led=True),
     Duty("outbox", "deliver notices, give tokens back", _deliver),
     Duty("jobs", "run bulk jobs that wait", _jobs),
-    Duty("housekeeping", "let go of what is kept no longer, recount", _tidy, timedelta(hours=1)),
+    Duty("housekeeping", "let go of what is kept no longer, recount", _tidy, timedelta(hours=1), led=True),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +20,14 @@ _log = logging.getLogger("grantflow.scheduler")
 _PAUSE = timedelta(seconds=1)
 """Before a duty that failed is tried again; doubles up to its interval."""
 _TICK = 1.0
-_BEAT = 10.0
+_BEAT = 5.0
+_TERM = timedelta(seconds=15)
+"""After which a lead that could not be renewed is another's."""
+_BEHIND = timedelta(milliseconds=250)
+"""How late an expiry must be before a process that does not lead takes it for left undone, at most twice that."""
+_SELDOM = 4
+"""A process that does not lead does a whole round of a duty each so many intervals, whatever it sees."""
+_WRONG = timedelta(seconds=1)
 _PATIENCE = timedelta(seconds=5)
 _LAST_WORD = 1.5
 """Seconds that the work at hand has to come to its end when the scheduler stops."""
@@ -36,14 +44,17 @@ class _Desk:
     waiting: list[asyncio.Future[object]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     failures: int = 0
+    whole_at: float = float("-inf")
+    """When a process that does not lead does a whole round again, by the steady clock."""
 
 
 class Scheduler:
     """Expires, renews, warns, delivers and tidies on time, in a host's own event loop. Source: S-29 … S-31.
 
     Each duty has one interval job that is pulled forward to the next due time by every write of this process, so an
-    expiry is milliseconds late; other processes' writes are seen within one interval. Whatever became due while
-    nothing ran is caught up at the start. Any number of schedulers may run on one database.
+    expiry is milliseconds late; other processes' writes are seen within one interval, on PostgreSQL by a hint within
+    milliseconds. Whatever became due while nothing ran is caught up at the start. Any number of schedulers may run on
+    one database; on PostgreSQL one of them leads, and the others look only whether it is late.
 
     Args:
         engine: The engine whose rows are moved; its clock decides what is due.
@@ -78,8 +89,17 @@ class Scheduler:
         self._leave: Callable[[], None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
+        self._whole = all(duty.name in self._desks for duty in DUTIES if duty.led)
+        """Who has taken over some duties alone neither leads nor stands by."""
+        self._leads_until = float("-inf")
+        self._behind = min(_BEHIND, interval / 4) * (1 + random.random())  # noqa: S311 - spreads those who wait
         self.last_report: SweepReport | None = None
         """What the last sweep did."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process's polling is enough for its database, as far as it knows."""
+        return self._clock.monotonic() < self._leads_until
 
     @property
     def running(self) -> bool:
@@ -91,6 +111,7 @@ class Scheduler:
         if self.running:
             return
         self._stopping = False
+        self._leads_until = self._clock.monotonic() + _TERM.total_seconds()  # the first rounds are whole anyway
         self._leave = self._engine.on_due_earlier(self._earlier)
         self._alarms.start()
         now = self._clock.now()
@@ -122,8 +143,9 @@ class Scheduler:
         for desk in self._desks.values():
             for future in desk.waiting:
                 future.cancel()
-            desk.task, desk.waiting = None, []
+            desk.task, desk.waiting, desk.whole_at = None, [], float("-inf")
             desk.rung.clear()
+        self._leads_until = float("-inf")
         with contextlib.suppress(GrantflowError):
             await self._engine.stop_beating()
 
@@ -174,6 +196,8 @@ class Scheduler:
 
     def _ring_at(self, desk: _Desk, due_at: datetime) -> None:
         wait = max(timedelta(0), due_at - self._engine.now())
+        if not self._at_the_head_of(desk):
+            wait += self._behind
         if wait < desk.every:
             self._alarms.pull_forward(desk.duty.name, self._clock.now() + wait)
 
@@ -187,7 +211,7 @@ class Scheduler:
             try:
                 paused = await self._engine.ops.paused()
                 waiting, desk.waiting = desk.waiting, []  # whoever asks from here on means the next round
-                done = None if paused else await self._round(desk)
+                done = None if paused else await self._turn(desk, asked=bool(waiting))
             except Exception as error:  # noqa: BLE001 - told, and the next round must come whatever happened
                 self._failed(desk, error)
                 desk.waiting[:0] = waiting
@@ -196,6 +220,36 @@ class Scheduler:
             for future in waiting:
                 if not future.done():
                     future.set_result(done)
+
+    # -- leading, and standing by ---------------------------------------------------------------
+    def _at_the_head_of(self, desk: _Desk) -> bool:
+        return self.leads or not (desk.duty.led and self._whole)
+
+    async def _turn(self, desk: _Desk, *, asked: bool) -> object:
+        """A whole round, or a look whether the process that leads has left something undone."""
+        if not (asked or self._at_the_head_of(desk) or self._clock.monotonic() >= desk.whole_at):
+            if desk.duty.name != EXPIRY:
+                return None
+            upcoming = await self._engine.next_due()
+            if upcoming is None or upcoming + self._behind > self._engine.now():
+                if upcoming is not None:
+                    self._ring_at(desk, upcoming)
+                return None
+        done = await self._round(desk)
+        desk.whole_at = self._clock.monotonic() + _SELDOM * desk.every.total_seconds()
+        return done
+
+    async def _beat(self) -> None:
+        led, now = self.leads, self._clock.monotonic()
+        with contextlib.suppress(GrantflowError):
+            if await self._engine.beat(_KIND, self._note(), lead=self._whole):
+                self._leads_until = now + _TERM.total_seconds()
+            else:
+                self._leads_until = now
+        if self.leads and not led:
+            for desk in self._desks.values():
+                if desk.duty.led:
+                    desk.rung.set()
 
     async def _round(self, desk: _Desk) -> object:
         done = await desk.duty.work(self._engine, lambda: self._stopping)
@@ -229,8 +283,7 @@ class Scheduler:
             try:
                 if self._clock.monotonic() - beaten >= _BEAT:
                     beaten = self._clock.monotonic()
-                    with contextlib.suppress(GrantflowError):
-                        await self._engine.beat(_KIND, self._note())
+                    await self._beat()
                 await asyncio.sleep(_TICK)
                 before, wall, before_monotonic, monotonic = (
                     wall,
@@ -252,12 +305,18 @@ class Scheduler:
             if desk.task is not None and desk.task.done():  # it never ends by itself
                 _log.error("%s came to an end; it is started again", name)
                 desk.task = asyncio.create_task(self._sit(desk), name=f"grantflow-{name}")
+            if stepped:
+                desk.whole_at = float("-inf")
             if stepped or name in mended:  # a host's scheduler that is paused or shut down rings nothing
                 desk.rung.set()
 
     def _note(self) -> str:
         failing = [name for name, desk in self._desks.items() if desk.failures]
-        return f"failing: {', '.join(failing)}" if failing else ""
+        told = [f"failing: {', '.join(failing)}"] if failing else []
+        skew = self._engine.clock_skew()
+        if skew is not None and abs(skew) > _WRONG:
+            told.append(f"its clock is {skew.total_seconds():+.0f} s off the database's")
+        return "; ".join(told)
 
 
 ExpiryScheduler = Scheduler

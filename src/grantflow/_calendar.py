@@ -67,13 +67,16 @@ class Heartbeat:
     note: str
     silent: bool
     """It said nothing for more than a minute: it hangs, or it was killed."""
+    leads: bool = False
+    """On PostgreSQL: the scheduler whose polling is enough; the others look only whether it is late."""
 
 
-def _heartbeat(row: BeatRow, now: Instant) -> Heartbeat:
+def _heartbeat(row: BeatRow, now: Instant, leader: str | None) -> Heartbeat:
     age = timedelta(microseconds=max(0, now - row.at))
     started, at = to_datetime(row.started_at), to_datetime(row.at)
     silent = age > _upkeep.SILENT_AFTER
-    return Heartbeat(row.process, row.kind, row.host, row.pid, started, at, age, row.note, silent)
+    leads = row.process == leader
+    return Heartbeat(row.process, row.kind, row.host, row.pid, started, at, age, row.note, silent, leads)
 
 
 class Calendar(Operating):
@@ -135,8 +138,9 @@ class Calendar(Operating):
 
     async def heartbeats(self) -> tuple[Heartbeat, ...]:
         """Processes that said they are at work, the latest first; one that was killed stays, with its age."""
-        now = self._core.now()
-        return tuple(_heartbeat(row, now) for row in await self._core.store.beats())
+        now, leader = self._core.now(), await self._core.store.leader()
+        process = None if leader is None else leader.process
+        return tuple(_heartbeat(row, now, process) for row in await self._core.store.beats())
 
     # -- what waits -----------------------------------------------------------------------------
     async def outbox(self) -> Outbox:

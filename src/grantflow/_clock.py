@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from grantflow_machines import Instant
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WRONG_CLOCK = timedelta(minutes=1)
+"""Two machines that are further apart disagree so much that one of them is wrong."""
 _TICK = timedelta(microseconds=1)
 
 
@@ -21,6 +23,37 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds that never step back."""
         return time.monotonic()
+
+
+class FollowedClock:
+    """The clock of another machine, carried on by this one's steady clock between two looks at it.
+
+    A step of this machine's wall clock does not move it, and it is behind the other one by the way of an answer.
+    """
+
+    def __init__(self) -> None:
+        self._ahead: int | None = None
+        self.skew = timedelta(0)
+        """How far this machine's wall clock was ahead of the other one at the last look."""
+
+    def look(self, other: Instant) -> None:
+        """Take what the other clock has just said."""
+        self._ahead = other - _steady()
+        self.skew = _TICK * (to_instant(datetime.now(UTC)) - other)
+
+    def now(self) -> datetime:
+        """The other machine's time, aware, UTC; this machine's own before the first look."""
+        return datetime.now(UTC) if self._ahead is None else EPOCH + _TICK * (_steady() + self._ahead)
+
+    def monotonic(self) -> float:
+        """Seconds that never step back."""
+        return time.monotonic()
+
+
+def _steady() -> int:
+    """Microseconds that never step back and, where the system can tell, go on while it is suspended."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return (time.monotonic_ns() if boot is None else time.clock_gettime_ns(boot)) // 1_000
 
 
 def to_instant(moment: datetime) -> Instant:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from grantflow._rows import ControlRow
 
 PAUSED = "paused"
 BRAKE = "brake"
 """Who set a control that no person set."""
+LEAD = "lead"
+"""The lease of the process whose polling is enough: `at` is when it lapses, `by` the process, `detail` the term."""
 _HELD = "held:"
 _RELEASED = "released:"
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The process whose polling is enough."""
+
+    process: str
+    term: int
+    """How often the lead has changed hands."""
 
 
 def held(app: str) -> str:

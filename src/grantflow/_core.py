@@ -7,10 +7,11 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 
 from grantflow._app import App, scope_set
-from grantflow._clock import to_instant
+from grantflow._clock import WRONG_CLOCK, to_instant
 from grantflow._compile import Definition, compile_chart
 from grantflow._config import Settings
 from grantflow._filter import States
@@ -23,6 +24,7 @@ from grantflow._transition import Draft
 from grantflow.errors import (
     BadInput,
     CarrierError,
+    ClockSkewed,
     ConfigurationError,
     Conflict,
     DirectoryUnavailable,
@@ -58,6 +60,20 @@ class Core:
     def now(self) -> Instant:
         """The instant of the injected clock."""
         return to_instant(self.clock.now())
+
+    @property
+    def skew(self) -> timedelta | None:
+        """How far this machine's clock is ahead of the database's, which is the engine's; None where it is not."""
+        followed = self.store.clock
+        return followed.skew if followed is not None and followed is self.clock else None
+
+    def believe_clock(self) -> None:
+        """Raise ClockSkewed where one of the two clocks is wrong, and nobody knows which: time moves nothing then."""
+        skew = self.skew
+        if skew is not None and abs(skew) > WRONG_CLOCK:
+            apart = f"{skew.total_seconds():+.0f} s"
+            msg = f"this machine's clock is {apart} off the database's: time moves nothing here until they agree"
+            raise ClockSkewed(msg)
 
     def definition(self, kind: str) -> Definition:
         """The compiled table of an app kind."""

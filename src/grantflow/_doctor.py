@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from grantflow._app import App
-from grantflow._clock import span, to_datetime
+from grantflow._clock import WRONG_CLOCK, span, to_datetime
 from grantflow._controls import PAUSED
 from grantflow._core import Core
 from grantflow._filter import parse
@@ -16,12 +16,13 @@ from grantflow._rotation import verify
 from grantflow._rows import AppRow, BeatRow, app_damage
 from grantflow._sweep import Brake, held_apps
 from grantflow._upkeep import SILENT_AFTER, broken_promises
-from grantflow.errors import ConfigurationError
+from grantflow.errors import ClockSkewed, ConfigurationError
 from grantflow_machines import Instant
 
 _BOUND = 10_001
 _LATE = timedelta(minutes=5)
 _AHEAD = timedelta(minutes=1)
+_APART = timedelta(seconds=1)
 _NAMED = 5
 """Rows that are named one by one."""
 _SYNCHRONOUS = {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}
@@ -103,7 +104,9 @@ def _lasting(says: str, *, cheap: bool) -> Finding:
 
 async def _lock(core: Core) -> list[Finding]:
     pragmas = core.store.pragmas()
-    name, local = pragmas.get("lock_file"), "keep both on a local disk, never on a network file system (NFS, SMB)"
+    if "lock_file" not in pragmas:
+        return []
+    name, local = pragmas["lock_file"], "keep both on a local disk, never on a network file system (NFS, SMB)"
     if name == "not needed":
         says = "not needed: this SQLite guards the file by itself; keep it on a local disk, never on NFS or SMB"
     else:
@@ -120,7 +123,20 @@ async def _clock(core: Core) -> list[Finding]:
         ahead = timedelta(microseconds=latest - now)
         says = f"the last row was written {ahead} ahead of this machine's clock"
         return [Finding("clock", Health.WRONG, says, "set this machine's clock; nothing expires early meanwhile")]
-    return [Finding("clock", Health.OK, f"{_to_the_second(now)}, no row was written later")]
+    return [Finding("clock", Health.OK, f"{_to_the_second(now)}, no row was written later"), *_skew(core)]
+
+
+def _skew(core: Core) -> list[Finding]:
+    skew = core.skew
+    if skew is None:
+        return []
+    says = f"this machine's is {skew.total_seconds():+.3f} s off the database's, which the engine goes by"
+    if abs(skew) > WRONG_CLOCK:
+        says += "; time moves nothing here until they agree"
+        return [Finding("clock skew", Health.WRONG, says, ClockSkewed.hint)]
+    if abs(skew) > _APART:
+        return [Finding("clock skew", Health.NOTE, says, "run a time service on this machine")]
+    return [Finding("clock skew", Health.OK, says)]
 
 
 async def _keys(core: Core) -> list[Finding]:

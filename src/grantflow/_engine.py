@@ -6,16 +6,16 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from datetime import datetime
 from functools import partial
 
 from grantflow import _journey, _send
 from grantflow._app import AppKind
 from grantflow._apps import Apps
 from grantflow._callback import Doorman
-from grantflow._clock import SystemClock, to_datetime
+from grantflow._clock import SystemClock
 from grantflow._config import Settings
 from grantflow._core import Core
+from grantflow._due_watch import DueWatch
 from grantflow._filter import quoted
 from grantflow._held import Identify
 from grantflow._inspection import subject_name, target_of
@@ -45,7 +45,7 @@ from grantflow._sweep import Brake
 from grantflow._timekeeping import Timekeeping
 from grantflow._veto import HttpVeto
 from grantflow.errors import Conflict, Quarantined, TransitionRefused
-from grantflow_machines import CHARTS, Actor, ActorKind, Instant, LifecycleChart
+from grantflow_machines import CHARTS, Actor, ActorKind, LifecycleChart
 
 _log = logging.getLogger("grantflow")
 
@@ -64,13 +64,13 @@ class Engine(Timekeeping):
         self._renewals = Renewals(core)
         self._doorman = Doorman()
         self._postman = Postman(core)
-        self._earliest: Instant | None = None
-        self._on_earlier: list[Callable[[datetime], None]] = []
+        self._due = DueWatch(core)
         self._beating: BeatRow | None = None
         self.apps = Apps(core, self._remove_children)
         self.ledger = Ledger(core)
         self.ops = Ops(core, self._brake, self._renewals)
-        core.after_commit.extend((courier.committed, self._postman.committed, self._brake.committed, self._committed))
+        hooks = (courier.committed, self._postman.committed, self._brake.committed, self._due.committed)
+        core.after_commit.extend(hooks)
 
     @classmethod
     @asynccontextmanager
@@ -102,7 +102,7 @@ class Engine(Timekeeping):
             identify: Client mode: async (App, Granted) → the stable id of whose grant it is at the foreign server;
                 without it identities are unverified, and shown as such.
             http: Client mode: sends one request to a foreign server; grantflow's own by default.
-            clock: Where time comes from; the machine's clock by default.
+            clock: Where time comes from; by default the machine's clock, on PostgreSQL the server's.
             settings: Spans and bounds.
             charts: App kind → chart, for a host's own lifecycle.
 
@@ -113,7 +113,7 @@ class Engine(Timekeeping):
             DatabaseError: it cannot be opened; DatabaseUnreachable, where the server does not answer.
             ConfigurationError: a setting or the URL is malformed.
         """
-        clock, settings = clock or SystemClock(), settings or Settings()
+        own_clock, clock, settings = clock is None, clock or SystemClock(), settings or Settings()
         core = Core(
             store=None,  # type: ignore[arg-type]  # filled in on the next line, which needs the core's clock
             clock=clock,
@@ -129,6 +129,7 @@ class Engine(Timekeeping):
         core.carrier = http or own
         core.veto = veto.through(core.carry) if isinstance(veto, HttpVeto) else veto
         core.store = await open_store(database, settings, core.now())
+        core.clock = core.store.clock or clock if own_clock else clock
         async with contextlib.AsyncExitStack() as closing:  # the last one first, each whatever becomes of the others
             closing.push_async_callback(core.store.close)
             if own is not None:
@@ -419,18 +420,3 @@ class Engine(Timekeeping):
     async def drain_notices(self) -> None:
         """Wait until subscribers have received what the outbox holds."""
         await self._courier.drain()
-
-    def _committed(self, change: Change) -> None:
-        due = [attempt.expires_at for attempt in change.new_attempts]
-        if change.installation is not None and change.installation.due_at is not None:
-            due.append(change.installation.due_at)
-        if not due or not self._on_earlier:
-            return
-        earliest = min(due)
-        if self._earliest is None or earliest < self._earliest:
-            self._earliest = earliest
-            for callback in list(self._on_earlier):
-                try:
-                    callback(to_datetime(earliest))
-                except Exception:  # noqa: BLE001 - the write is committed; a host's callback cannot undo it
-                    _log.exception("a callback of on_due_earlier failed")

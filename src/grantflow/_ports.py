@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from grantflow._clock import FollowedClock
+from grantflow._controls import Leader
 from grantflow._filter import Query
 from grantflow._job_rows import JobItemRow, JobRow
 from grantflow._rows import (
@@ -269,12 +271,20 @@ class Store(Protocol):
         """Dead letters wait to be delivered again; returns how many."""
         ...
 
-    async def beat(self, row: BeatRow) -> None:
-        """A process says that it is at work; the row of the same process is replaced."""
+    async def beat(self, row: BeatRow, lead: int = 0) -> bool:
+        """A process says that it is at work; the row of the same process is replaced.
+
+        With `lead` it asks to lead for so many microseconds of the database's clock: True where nobody else does,
+        or where one database has one machine, so that nobody needs to.
+        """
         ...
 
     async def stop_beating(self, process: str) -> None:
-        """A process leaves; its row goes."""
+        """A process leaves; its row goes, and the lead where it had it."""
+        ...
+
+    async def leader(self) -> Leader | None:
+        """Who leads at this moment, by the database's clock."""
         ...
 
     async def forget(self, before: Retention, limit: int) -> Forgotten:
@@ -460,6 +470,19 @@ class Store(Protocol):
 
     async def sealed_by_key(self) -> dict[str, int]:
         """How many values each key id has sealed, an empty id for what is no sealed value; reads everything."""
+        ...
+
+    @property
+    def clock(self) -> FollowedClock | None:
+        """The database server's clock; None where the database has none, and this machine's is the measure."""
+        ...
+
+    def hint(self, due: Instant) -> None:
+        """Tell other processes soon that something is due earlier; it may get lost, and costs no transaction."""
+        ...
+
+    def on_hint(self, callback: Callable[[Instant], None]) -> None:
+        """Call back with what other processes hint; with 0 when hints may have been missed."""
         ...
 
     def pragmas(self) -> dict[str, str]:

@@ -131,6 +131,7 @@ async def sweep(
     stop: Callable[[], bool] | None = None,
 ) -> SweepReport:
     """Bring every timer that is due, at most `limit` rows. See Engine.sweep."""
+    core.believe_clock()
     now, started = core.now(), core.clock.monotonic()
     brake.look(core, now)
     run_id = new_id(now)

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from grantflow import _sweep, _upkeep, _warnings
 from grantflow._bulk_model import JobsReport
 from grantflow._client import ClientMode
-from grantflow._clock import maybe_datetime
+from grantflow._clock import WRONG_CLOCK, maybe_datetime, span
+from grantflow._due_watch import DueWatch
 from grantflow._ids import new_id
 from grantflow._job_runner import run_jobs
 from grantflow._model import SweepReport
@@ -19,7 +20,6 @@ from grantflow._notices import Courier
 from grantflow._ports import Forgotten
 from grantflow._rows import BeatRow
 from grantflow._sweep import Brake
-from grantflow_machines import Instant
 
 _log = logging.getLogger("grantflow")
 
@@ -29,8 +29,7 @@ class Timekeeping(ClientMode):
 
     _brake: Brake
     _courier: Courier
-    _earliest: Instant | None
-    _on_earlier: list[Callable[[datetime], None]]
+    _due: DueWatch
     _beating: BeatRow | None
 
     async def sweep(
@@ -48,7 +47,7 @@ class Timekeeping(ClientMode):
         holds are named in the report and wait for `ops.release_sweep`. `stop` is asked between chunks.
         """
         report = await _sweep.sweep(self._core, self._brake, limit=limit, progress=progress, stop=stop)
-        self._earliest = None
+        self._due.earliest = None
         return report
 
     async def run_jobs(
@@ -77,13 +76,24 @@ class Timekeeping(ClientMode):
 
     async def next_due(self) -> datetime | None:
         """When the clock must next look, or None when nothing waits."""
-        self._earliest = await self._core.store.next_due(None)
-        return maybe_datetime(self._earliest)
+        self._due.earliest = await self._core.store.next_due(None)
+        return maybe_datetime(self._due.earliest)
 
     def on_due_earlier(self, callback: Callable[[datetime], None]) -> Callable[[], None]:
-        """Call back when a write of this process makes something due earlier than all known before."""
-        self._on_earlier.append(callback)
-        return lambda: self._on_earlier.remove(callback)
+        """Call back when a write makes something due earlier than all known before.
+
+        Writes of this process at once; on PostgreSQL those of other processes milliseconds later, as a hint that may
+        get lost: whoever must not miss one asks `next_due` now and then.
+        """
+        return self._due.add(callback)
+
+    def clock_skew(self) -> timedelta | None:
+        """How far this machine's clock is ahead of the database server's, which the engine goes by.
+
+        None where one clock is the measure: a file, or a clock that was passed to `Engine.open`. It is measured each
+        minute; beyond one minute nothing is moved by time, `sweep`, `warn_due` and `forget` raise ClockSkewed.
+        """
+        return self._core.skew
 
     async def warn_due(self, *, limit: int = 1_000) -> int:
         """Queue the warnings and reminders that are due; returns how many. Source: S-29, S-33.
@@ -119,13 +129,19 @@ class Timekeeping(ClientMode):
             _log.warning("%d counter(s) were wrong and are right again", wrong)
         return wrong
 
-    async def beat(self, kind: str, note: str = "") -> None:
-        """Say that this process is at work, for consoles and `ops.diagnose`; call it every few seconds."""
+    async def beat(self, kind: str, note: str = "", *, lead: bool = False) -> bool:
+        """Say that this process is at work, for consoles and `ops.diagnose`; call it every few seconds.
+
+        With `lead` it asks to lead the schedulers of this database, and hears whether it does: on PostgreSQL one of
+        them, until it has said nothing for 15 seconds or its clock is wrong; on a file all of them, asked or not.
+        """
         now = self._core.now()
         if self._beating is None:
             self._beating = BeatRow(new_id(now), kind, socket.gethostname(), os.getpid(), now, now, note)
         self._beating.at, self._beating.note = now, note
-        await self._core.store.beat(self._beating)
+        skew = self._core.skew
+        trusted = skew is None or abs(skew) <= WRONG_CLOCK
+        return await self._core.store.beat(self._beating, span(_upkeep.LEAD_FOR) if lead and trusted else 0)
 
     async def stop_beating(self) -> None:
         """Say that this process leaves."""

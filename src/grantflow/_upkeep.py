@@ -15,12 +15,15 @@ _ROUND = 200
 """Rows of each kind in one transaction, so that nobody waits long."""
 SILENT_AFTER = timedelta(minutes=1)
 """A process at work says so every few seconds; one that said nothing for so long hangs or is gone."""
+LEAD_FOR = timedelta(seconds=15)
+"""How long a process that fell silent keeps the lead."""
 FORGOTTEN_AFTER = timedelta(days=1)
 """After which a process that said nothing is forgotten."""
 
 
 async def forget(core: Core, brake: Brake) -> Forgotten:
     """Let go of what is kept no longer, in small rounds; nothing while the clock is in doubt. See Engine.forget."""
+    core.believe_clock()
     settings, now = core.settings, core.now()
     brake.look(core, now)
     if brake.stepped or apps_in(await core.store.controls(), "held"):

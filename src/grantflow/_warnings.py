@@ -23,6 +23,7 @@ _AT_ONCE = 64
 
 async def warn_due(core: Core, limit: int) -> int:
     """Queue the notices that are due; returns how many. See Engine.warn_due."""
+    core.believe_clock()
     told, unreadable = 0, set[int]()
     while told < limit:
         asked, known = min(limit - told, _AT_ONCE), len(unreadable)

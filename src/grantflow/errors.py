@@ -25,6 +25,7 @@
     ├── EngineClosed
     ├── NotHeldHere
     ├── SweepHeld
+    ├── ClockSkewed
     ├── CarrierError
     │   ├── NotSent
     │   └── NoAnswer
@@ -228,6 +229,14 @@ class SweepHeld(GrantflowError):
 
     code = "sweep_held"
     hint = "look at the clock and at preview_sweep(), then release it with a reason"
+
+
+class ClockSkewed(GrantflowError):
+    """This machine and the database server disagree about the time so much that one of them is wrong."""
+
+    code = "clock_skewed"
+    hint = "set the clock that is wrong; run a time service on this machine and on the database server"
+    retryable = True
 
 
 class CarrierError(GrantflowError):

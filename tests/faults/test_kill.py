@@ -35,7 +35,7 @@ READS = {
             "place",
         ),
         "subscribe",
-        *("next_renewal", "next_warning"),
+        *("next_renewal", "next_warning", "clock_skew"),
         *("narrowing", "scans", "suggestions"),
         "disconnect",  # a word for `send`, which is in the table
     },

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.foreign.worker import Crew, crew
+from tests.foreign.rotating import rounds
+from tests.foreign.worker import crew
 from tests.foreign.world import HOUR, World, beside, cookies, opened
 from tests.servers.control import Kind, RealServer
 
-ROUNDS, TASKS = 8, 8
+TASKS = 8
 
 
 @pytest.fixture
@@ -27,28 +28,6 @@ async def both(servers: dict[Kind, RealServer], tmp_path: Path) -> AsyncIterator
         server.reset()
     async with opened(dot, tmp_path) as world:
         yield [world, await beside(world, authlib)]
-
-
-async def rounds(workers: Crew, world: World, tasks: int) -> None:
-    world.server.set(ROTATE_REFRESH_TOKEN=True, REFRESH_TOKEN_REUSE_PROTECTION=True)
-    installation, processes = await world.granted(), len(workers.processes)
-    for done in range(1, ROUNDS + 1):
-        world.advance(HOUR)
-        world.server.fault("slow", seconds=0.03, when="before" if done % 2 else "after")
-        told = await workers.all("tokens", installation=installation, tasks=tasks)
-        assert told == [[done + 1] * tasks] * processes, f"everybody got the same new one from {world.server}"
-        assert world.refreshes() == {"ok": done}, f"one request a round at {world.server}"
-    assert world.server.counters().concurrency == 1
-    for generation in (9, 9, 1, 8):
-        told = await workers.all("report", installation=installation, generation=generation)
-        assert {outcome for outcome, _ in told} <= {"renewed", "stale"}
-        assert [given for _, given in told] == [10] * processes
-    assert world.refreshes() == {"ok": ROUNDS + 1}, "processes that hear 401 renew once, too"
-    assert await world.seen(installation) == ("active", None)
-    assert await world.calls(installation) == (200, world.person.sub)
-    assert world.live()[1] == 1
-    history = [record.event for record in await world.engine.history(installation)]
-    assert history == ["exchange_ok", "callback_ok", "authorize", "installed"], "a renewal is no transition"
 
 
 async def test_eight_tasks_in_two_processes_refresh_once_a_round(both: list[World]) -> None:

@@ -1,4 +1,4 @@
-"""A process with an engine of its own on a database that others use too: `worker.py DATABASE`.
+"""A process with an engine of its own on a database that others use too: `worker.py URL`.
 
 Each line of JSON names what to do and gets one line back. Keys come from the environment; the clock stands where it
 is told.
@@ -57,7 +57,7 @@ VERBS = {"tokens": tokens, "report": report, "complete": complete}
 async def main() -> None:
     clock = ManualClock(datetime.now(UTC))
     async with Engine.open(
-        f"sqlite:///{sys.argv[1]}",
+        sys.argv[1],
         keys=KeyRing.from_env(),
         directory=People({UNA: ["acme", "bolt"]}),
         identify=identify,
@@ -103,7 +103,7 @@ def started(command: list[str], environment: dict[str, str]) -> subprocess.Popen
 
 @asynccontextmanager
 async def crew(world: World, many: int) -> AsyncIterator[Crew]:
-    command = [sys.executable, "-m", "tests.foreign.worker", str(world.database)]
+    command = [sys.executable, "-m", "tests.foreign.worker", world.url]
     environment = os.environ | {"GRANTFLOW_KEYS": world.keys}
     processes = [started(command, environment) for _ in range(many)]
     try:

@@ -146,6 +146,8 @@ class World:
     app: App
     person: Person
     database: Path
+    """The file, where it is one."""
+    url: str
     keys: str
     notices: list[Notice] = field(default_factory=list)
     actor: Actor = UNA
@@ -270,15 +272,17 @@ async def opened(
     http: Carrier | None = None,
     identified: bool = True,
     accounts: tuple[str, ...] = ("acme", "bolt"),
+    url: str | None = None,
     **app: Any,
 ) -> AsyncIterator[World]:
-    """A world of its own: a new database, a new client, a new person."""
+    """A world of its own: a new database or the one behind a URL, a new client, a new person."""
     clock = clock or ManualClock(datetime.now(UTC))
     client = server.app([CALLBACK], public=public, secret=secret)
     at = {"method": ClientAuth.NONE if public else ClientAuth.BASIC} | dict(at or {})
     keys, database = KeyRing.new_key(), folder / "grants.db"
+    url = url or f"sqlite:///{database}"
     async with Engine.open(
-        f"sqlite:///{database}",
+        url,
         keys=KeyRing.parse(keys),
         directory=People({UNA: accounts}),
         identify=identify if identified else None,
@@ -287,7 +291,7 @@ async def opened(
         http=http,
     ) as engine:
         known = await engine.apps.register(app_at(described(server, **at), client, **app))
-        world = World(engine, server, clock, client, known, server.person("una"), database, keys)
+        world = World(engine, server, clock, client, known, server.person("una"), database, url, keys)
         engine.subscribe(world.notices.append)
         yield world
         if isinstance(http, Spy):

@@ -59,14 +59,13 @@ class Outside:
         )
 
     def clear(self) -> None:
-        """Take every row away, the trail included, and count keys from one again."""
-        self.rows("SET session_replication_role = replica")
-        for table in _tables.Base.metadata.tables.values():
-            if table.name != "grantflow_schema":
-                self.rows(f"DELETE FROM {table.name}")
-                if "pk" in table.columns:
-                    self.rows(f"ALTER SEQUENCE {table.name}_pk_seq RESTART")
-        self.rows("SET session_replication_role = origin")
+        """Take every row away, the trail included, and count keys from one again; in one call, for each test."""
+        tables = [one for one in _tables.Base.metadata.tables.values() if one.name != "grantflow_schema"]
+        gone = "; ".join(f"DELETE FROM {table.name}" for table in tables)
+        first = ", ".join(f"setval('{table.name}_pk_seq', 1, FALSE)" for table in tables if "pk" in table.columns)
+        role = "SET session_replication_role"
+        text = f"{role} = replica; {gone}; SELECT {first}; {role} = origin"
+        self._wait(self._conn.execute(text))
 
     def close_gaps(self) -> None:
         """The next keys follow those that are there: a transaction that was undone has used some up."""

@@ -39,24 +39,38 @@ def binaries() -> Path:
 
 
 class Server:
-    """Starts, stops, is killed and starts again on the same data."""
+    """Starts, stops, is killed and starts again on the same data; or follows another one as its standby."""
 
-    def __init__(self) -> None:
+    def __init__(self, follows: Server | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="grantflow-pg-"))
         self._bin = binaries()
         self._user = "nobody" if hasattr(os, "getuid") and os.getuid() == 0 else None  # it refuses to run as root
         if self._user:
             shutil.chown(self.folder, self._user)
         self._process: subprocess.Popen[bytes] | None = None
-        self._run(
-            "initdb", "-D", str(self.folder / "data"), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"
-        )
+        data, settings = str(self.folder / "data"), f"unix_socket_directories = '{self.folder}'\n"
+        if follows is None:
+            self._run("initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+            settings = _SETTINGS + settings
+        else:
+            self._run(
+                "pg_basebackup", "-D", data, "-h", str(follows.folder), "-U", "postgres", "--write-recovery-conf",
+                "--wal-method=stream", "--checkpoint=fast", "--no-sync",
+            )  # fmt: skip
         with (self.folder / "data" / "postgresql.conf").open("a") as conf:
-            conf.write(f"{_SETTINGS}unix_socket_directories = '{self.folder}'\n")
+            conf.write(settings)
 
     def url(self, database: str) -> str:
         """How to reach one of its databases."""
         return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def url_with(self, other: Server, database: str) -> str:
+        """How to reach a database on whichever of the two takes writes."""
+        return f"postgresql://postgres@/{database}?host={self.folder},{other.folder}&target_session_attrs=primary"
+
+    def promote(self) -> None:
+        """Let a standby take over."""
+        self._run("pg_ctl", "promote", "-D", str(self.folder / "data"))
 
     def start(self) -> None:
         """Start, and wait until it answers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import timedelta
@@ -15,7 +15,7 @@ from asyncpg.transaction import Transaction
 
 from grantflow import Settings
 from grantflow._ports import Reseal, Retention, SealedIn
-from grantflow._rows import Change, Load, OutboxRow, Snapshot, TokenRow
+from grantflow._rows import Change, ControlRow, Load, OutboxRow, Snapshot, TokenRow
 from grantflow._store import open_store
 from grantflow._store._pg_locks import JUST_THE_ID, locks
 from grantflow._store.postgres import PostgresStore
@@ -29,17 +29,10 @@ from grantflow.errors import (
 )
 from tests.postgres.outside import Outside
 from tests.postgres.server import Server
-from tests.postgres.test_processes import each_moved_once, filled
+from tests.postgres.sweeping import Sweeping, each_moved_once, filled, until
 from tests.store.builders import DAY, NOW, attempt, fresh, move, moving, new_app, new_installation, recorded
 
 HASTY = Settings(busy_timeout=timedelta(milliseconds=150))
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for something another task or the server does."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - nobody sets an event for it
-            await asyncio.sleep(0.002)
 
 
 async def until_free(store: PostgresStore) -> None:
@@ -48,29 +41,26 @@ async def until_free(store: PostgresStore) -> None:
 
 
 # -- the server ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("restarts", [3, pytest.param(50, marks=pytest.mark.slow)])
 async def test_an_immediate_stop_in_mid_sweep_loses_and_doubles_nothing(
-    store: PostgresStore, server: Server, url: str
+    store: PostgresStore, server: Server, url: str, restarts: int
 ) -> None:
-    await filled(store, 300)
-    pks = sorted(await store.due(NOW + DAY, 999))
-    done = 0
-
-    async def sweep() -> None:
-        nonlocal done
-        for start in range(0, len(pks), 10):
-            chunk = await store.sweep_chunk(pks[start : start + 10], NOW + DAY, moving("over", notice=True), 1)
-            done += len(chunk.changes)
-
-    sweeping = asyncio.create_task(sweep())
-    for mark in (40, 120, 200):
-        await until(lambda mark=mark: done >= mark)  # type: ignore[misc]
+    rows = 100 * (restarts + 1)
+    await filled(store, rows)
+    sweep = Sweeping()
+    others = [await PostgresStore.open(url, Settings(), NOW) for _ in range(2)]
+    sweeping = asyncio.gather(*(sweep.run(one) for one in (store, *others)))
+    for restart in range(restarts):
+        await until(lambda restart=restart: sweep.done >= 100 * restart + 40)  # type: ignore[misc]
         await asyncio.to_thread(server.stop_at_once)
         await asyncio.to_thread(server.start)
     await sweeping
-    assert done == len(pks)
+    for one in others:
+        await one.close()
+    assert sweep.done == rows, "each row was acknowledged once"
     outside = Outside(url)
     try:
-        each_moved_once(outside, 300)
+        each_moved_once(outside, rows)
     finally:
         outside.close()
 
@@ -148,6 +138,42 @@ async def test_a_commit_without_an_answer_is_looked_up(
     assert [step.version for step in await store.history(row.pk, 9, None)] == [2, 1]
     assert len(await store.pending_notices(NOW, 9)) == 1
     assert await store.counts() == [("crm", "over", 1)]
+
+
+async def test_an_id_that_somebody_else_was_given_after_a_crash_proves_nothing(
+    store: PostgresStore, server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await new_installation(store, await new_app(store), "i1")
+    commit, broken = Transaction.commit, 0
+
+    async def breaks(self: Any) -> None:
+        """The server dies, and the next transaction there gets the id of the one that was lost."""
+        nonlocal broken
+        broken += 1
+        if broken > 1:
+            await commit(self)
+            return
+        mine = await self._connection.fetchval("SELECT pg_current_xact_id()::text")
+        await asyncio.to_thread(server.stop_at_once)
+        await asyncio.to_thread(server.start)
+        outside = Outside(url)
+        try:
+            taken = 0
+            while taken < int(mine):
+                ((taken,),) = outside.rows("SELECT pg_current_xact_id()::text::bigint")
+        finally:
+            outside.close()
+        raise asyncpg.ConnectionDoesNotExistError
+
+    monkeypatch.setattr(Transaction, "commit", breaks)
+    change = await store.transact(Load(installation="i1"), moving("over", notice=True))
+    assert change.installation is not None
+    assert broken == 2, "what the server calls committed was somebody else's"
+    assert [step.version for step in await store.history(row.pk, 9, None)] == [2, 1]
+    broken, secret = 0, "canary" * 2
+    with pytest.raises(DatabaseUnreachable, match="nobody can tell") as raised:
+        await store.transact(Load(), lambda _: Change(set_controls=[ControlRow("x", NOW, "me", secret)]))
+    assert secret not in "".join(traceback.format_exception(raised.value)), "rows stand in no traceback"
 
 
 async def test_a_lost_race_for_a_key_is_run_again_and_sees_the_winner(store: PostgresStore, url: str) -> None:
@@ -353,18 +379,3 @@ async def test_lasting_commits_are_the_default(url: str) -> None:
             assert await store.check() == []
         finally:
             await store.close()
-
-
-async def test_a_clock_that_disagrees_is_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    conn = await asyncpg.connect(url)
-    now: int = await conn.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-    await conn.close()
-    for ahead, level in ((0, None), (10, logging.WARNING), (-600, logging.ERROR)):
-        caplog.clear()
-        store = await PostgresStore.open(url, Settings(), now + ahead * 1_000_000)
-        assert float(store.pragmas()["clock_skew"].split()[0]) == pytest.approx(ahead, abs=5)
-        store._compared = -1000.0  # a minute later
-        await store.due(now + ahead * 1_000_000, 1)
-        await store.close()
-        assert {record.levelno for record in caplog.records} == ({level} if level else set())
-        assert len(caplog.records) == (2 if level else 0)

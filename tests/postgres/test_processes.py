@@ -3,105 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections import Counter
+from functools import partial
 
 import pytest
 
-from grantflow._rows import Load, TransitionRow
-from grantflow._store._statements import INSTALLATION_COLUMNS, columns, listed
+from grantflow._rows import Load
 from grantflow._store.postgres import PostgresStore
+from tests.postgres.linear import Op, violations
 from tests.postgres.outside import Outside
-from tests.store.builders import NOW, moving, new_app, new_installation
+from tests.postgres.sweeping import each_moved_once, filled
+from tests.store import processes
+from tests.store.builders import moving, new_app, new_installation
+from tests.store.processes import line_of, together
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@contextmanager
-def worker(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Start a worker; it is dead when the block ends."""
-    path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.postgres.worker", *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def line_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    assert line, process.stderr.read() if process.stderr else ""
-    return line
-
-
-def together(processes: list[subprocess.Popen[str]]) -> list[str]:
-    """Let them begin at one moment; what each of them says in the end."""
-    for process in processes:
-        assert line_of(process) == "open"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return [line_of(process) for process in processes]
-
-
-async def filled(store: PostgresStore, count: int) -> None:
-    """Installations that are due; all of them but the first by one statement each, as a copy of it."""
-    row = await new_installation(store, await new_app(store), "i0", due=NOW)
-    copied = ", ".join(name for name in INSTALLATION_COLUMNS if name not in {"pk", "public_id", "subject_id"})
-    async with store.pool.acquire() as conn, conn.transaction():
-        await conn.execute(
-            f"INSERT INTO grantflow_installation (public_id, subject_id, {copied}) "
-            f"SELECT 'i' || n, 's' || n, {copied} FROM grantflow_installation, generate_series(1, $1) n "
-            "WHERE pk = $2",
-            count - 1,
-            row.pk,
-        )
-        steps = tuple(name for name in columns(TransitionRow) if name != "installation_pk")
-        await conn.execute(
-            f"INSERT INTO grantflow_transition (installation_pk, {', '.join(steps)}) "
-            f"SELECT i.pk, {listed('t', steps)} "
-            "FROM grantflow_installation i, grantflow_transition t WHERE i.pk <> $1",
-            row.pk,
-        )
-        await conn.execute("UPDATE grantflow_count SET n = $1", count)
-
-
-def each_moved_once(outside: Outside, count: int) -> None:
-    """Every row ended in two steps, with one notice, and the counters know it."""
-    assert outside.rows("SELECT state, version, count(*) FROM grantflow_installation GROUP BY 1, 2") == [
-        ("over", 2, count)
-    ]
-    trail = (
-        "SELECT installation_pk, string_agg(version::text, ' ' ORDER BY version) FROM grantflow_transition GROUP BY 1"
-    )
-    assert {versions for _, versions in outside.rows(trail)} == {"1 2"}
-    once = "SELECT count(*), count(DISTINCT installation_pk) FROM grantflow_outbox"
-    assert outside.rows(once) == [(count, count)]
-    counted = "SELECT state, sum(n)::bigint FROM grantflow_count GROUP BY 1 HAVING sum(n) <> 0"
-    assert outside.rows(counted) == [("over", count)]
+worker = partial(processes.worker, "tests.postgres.worker")
 
 
 async def test_four_processes_sweep_the_same_rows_each_once(store: PostgresStore, url: str) -> None:
     await filled(store, 600)
-    with ExitStack() as stack:
-        processes = [stack.enter_context(worker("sweeps", url)) for _ in range(4)]
-        moved = [int(line) for line in await asyncio.to_thread(together, processes)]
+    with worker("sweeps", url, 4) as process:
+        moved = [int(line) for line in await asyncio.to_thread(together, process, 4)]
     assert sum(moved) == 600
     assert len([one for one in moved if one]) > 1, "one of them did it all: nothing was shared"
     outside = Outside(url)
@@ -111,17 +36,72 @@ async def test_four_processes_sweep_the_same_rows_each_once(store: PostgresStore
         outside.close()
 
 
-async def test_a_loser_gets_a_typed_conflict_and_never_silence(store: PostgresStore, url: str) -> None:
+# -- recorded histories: P3 ---------------------------------------------------------------------------
+async def recorded(store: PostgresStore, url: str, what: str, times: int) -> list[Op]:
+    """What eight processes did to three installations, and what they were answered."""
     app = await new_app(store)
-    row = await new_installation(store, app, "i1")
-    with ExitStack() as stack:
-        processes = [stack.enter_context(worker("races", url, 60)) for _ in range(3)]
-        said = [tuple(map(int, line.split())) for line in await asyncio.to_thread(together, processes)]
-    won, lost = sum(one[0] for one in said), sum(one[1] for one in said)
-    assert won + lost == 180
-    assert lost, "they never met"
-    trail = await store.history(row.pk, 999, None)
-    assert [step.version for step in trail] == list(range(won + 1, 0, -1))
+    for name in ("i0", "i1", "i2"):
+        await new_installation(store, app, name)
+    with worker(what, url, 8, times) as process:
+        said = await asyncio.to_thread(together, process, 8)
+    return [Op(*one) for line in said for one in json.loads(line)]
+
+
+@pytest.mark.parametrize("times", [40, pytest.param(800, marks=pytest.mark.slow)])
+async def test_eight_processes_at_three_rows_are_linearizable_and_losers_are_told(
+    store: PostgresStore, url: str, times: int
+) -> None:
+    ops = await recorded(store, url, "records", times)
+    assert len(ops) == 8 * times * 2, "each got an answer"
+    assert violations(ops, (1, "active")) == []
+    told = Counter(op.what for op in ops)
+    print(f"8 processes, 3 rows: {dict(told)}, 0 violations")
+    assert told["took"] > times
+    assert told["lost"] > times / 4, "they hardly ever met"
+    for name in ("i0", "i1", "i2"):
+        row = (await store.load(Load(installation=name))).installation
+        assert row is not None
+        trail = await store.history(row.pk, 9_999, None)
+        made = {op.version: op.state for op in ops if op.what == "took" and op.row == name}
+        assert {step.version: step.target for step in trail[:-1]} == made, (
+            "what was acknowledged is there, and no more"
+        )
+
+
+async def test_a_commit_that_never_was_is_found(store: PostgresStore, url: str) -> None:
+    assert violations(await recorded(store, url, "forgets", 40), (1, "active"))
+
+
+PLANTED = {
+    "a version twice": [(0, "took", 1, 2, 2, "a"), (1, "took", 1, 2, 2, "b")],
+    "a gap": [(0, "took", 1, 2, 3, "a")],
+    "a state that nobody made": [(0, "took", 1, 2, 2, "a"), (1, "read", 1, 2, 2, "b")],
+    "a version that nobody made": [(0, "read", 1, 2, 2, "a")],
+    "an old read after a step": [(0, "took", 1, 2, 2, "a"), (1, "read", 3, 4, 1, "active")],
+    "an old read after a new read": [
+        *[(0, "took", 1, 9, 2, "a"), (1, "read", 2, 3, 2, "a"), (2, "read", 4, 5, 1, "active")],
+    ],
+    "a step before one that was through": [(0, "took", 1, 2, 3, "a"), (1, "took", 3, 4, 2, "b")],
+    "lost to nobody": [(0, "lost", 1, 2, 1, "a"), (1, "took", 3, 4, 2, "b")],
+    "lost after all was seen": [(0, "took", 1, 2, 2, "a"), (1, "lost", 3, 4, 2, "b")],
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_the_checker_finds(planted: list[tuple[int, str, int, int, int, str]]) -> None:
+    ops = [Op(one[0], "i1", *one[1:]) for one in planted]
+    assert len(violations(ops, (1, "active"))) >= 1
+
+
+def test_the_checker_allows_what_overlaps() -> None:
+    ops = [
+        Op(0, "i1", "took", 1, 9, 2, "a"),
+        Op(1, "i1", "read", 1, 2, 1, "active"),
+        Op(2, "i1", "read", 2, 3, 2, "a"),
+        Op(3, "i1", "lost", 2, 3, 1, "b"),
+        Op(4, "i2", "read", 9, 10, 1, "active"),
+    ]
+    assert violations(ops, (1, "active")) == []
 
 
 async def test_a_process_that_is_killed_inside_a_transaction_leaves_nothing(store: PostgresStore, url: str) -> None:
@@ -140,17 +120,16 @@ async def test_sweepers_that_are_killed_again_and_again_lose_and_double_nothing(
     store: PostgresStore, url: str
 ) -> None:
     await filled(store, 1500)
-    with ExitStack() as stack:
-        for victim in range(5):
-            process = stack.enter_context(worker("sweeps", url))
+    for victim in range(5):
+        with worker("sweeps", url, 1) as process:
             assert await asyncio.to_thread(line_of, process) == "open"
             assert process.stdin is not None
-            process.stdin.write("go\n")
+            process.stdin.write("g")
             process.stdin.flush()
             await asyncio.sleep(0.05 + 0.03 * victim)
-            process.kill()
-        last = stack.enter_context(worker("sweeps", url))
-        await asyncio.to_thread(together, [last])
+            os.killpg(process.pid, signal.SIGKILL)
+    with worker("sweeps", url, 1) as process:
+        await asyncio.to_thread(together, process, 1)
     outside = Outside(url)
     try:
         each_moved_once(outside, 1500)

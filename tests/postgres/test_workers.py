@@ -39,7 +39,12 @@ def test_the_hosts_program_of_the_page_runs(url: str, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert "account-app" in done.stdout
+    outside = Outside(url)
+    try:
+        known = outside.rows("SELECT public_id, state FROM grantflow_installation")
+    finally:
+        outside.close()
+    assert known == [(done.stdout.strip(), "active")]
     assert not list(tmp_path.iterdir()), "it wrote a file"
 
 

@@ -1,30 +1,32 @@
-"""Programs the tests start as processes of their own: `worker.py WHAT URL …`."""
+"""Programs the tests start as processes of their own: `worker.py WHAT URL [MANY TIMES]`."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import random
 import signal
 import sys
+import time
+from dataclasses import astuple
+from functools import partial
+
+from asyncpg.transaction import Transaction
 
 from grantflow import Settings
 from grantflow._rows import Change, Load, Snapshot
-from grantflow._store import open_store
+from grantflow._store.postgres import PostgresStore
 from grantflow.errors import Conflict
+from tests.postgres.linear import Op
 from tests.store.builders import DAY, NOW, move, moving
+from tests.store.processes import crowd, ready, say
 
 
-def say(text: str) -> None:
-    """One line to the test that waits for it."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-async def sweeps(url: str) -> None:
+async def sweeps(url: str, _: int = 0) -> None:
     """Bring every due row to its end beside others who do the same; says how many it moved."""
-    store = await open_store(url, Settings(), NOW)
-    say("open")
-    sys.stdin.readline()
+    store = await PostgresStore.open(url, Settings(), NOW)
+    ready()
     moved = 0
     try:
         while due := await store.due(NOW + DAY, 500):
@@ -37,37 +39,54 @@ async def sweeps(url: str) -> None:
     say(str(moved))
 
 
-async def races(url: str, times: int) -> None:
-    """Take one row from the version it was seen at; says how often it won, and how often it was told that it lost."""
-    store = await open_store(url, Settings(), NOW)
-    say("open")
-    sys.stdin.readline()
-    won = lost = 0
+async def records(url: str, times: int, number: int) -> None:
+    """Read installations, and take them on from the version they were seen at; says what was done and answered."""
+    chance, done = random.Random(number), list[Op]()
+    store = await PostgresStore.open(url, Settings(), NOW)
+    ready()
     try:
-        for _ in range(times):
-            seen = await store.load(Load(installation="i1"))
-            assert seen.installation is not None
-            version = seen.installation.version
+        for step in range(times):
+            name, began = f"i{chance.randrange(3)}", time.monotonic()
+            seen = (await store.load(Load(installation=name))).installation
+            assert seen is not None
+            done.append(Op(number, name, "read", began, time.monotonic(), seen.version, seen.state))
+            target, version = f"p{number}s{step}", seen.version
 
-            def work(found: Snapshot, version: int = version) -> Change:
-                change = move(found, "next")
+            def work(found: Snapshot, target: str = target, version: int = version) -> Change:
+                change = move(found, target)
                 if change.expected_version != version:
                     raise Conflict
                 return change
 
+            began = time.monotonic()
             try:
-                await store.transact(Load(installation="i1"), work)
-                won += 1
+                await store.transact(Load(installation=name), work)
+                outcome = "took"
             except Conflict:
-                lost += 1
+                outcome = "lost"
+            done.append(Op(number, name, outcome, began, time.monotonic(), version + (outcome == "took"), target))
     finally:
         await store.close()
-    say(f"{won} {lost}")
+    say(json.dumps([astuple(one) for one in done]))
+
+
+async def forgets(url: str, times: int, number: int) -> None:
+    """`records` with a defect: one of the processes calls some transactions committed that were rolled back."""
+    if number == 0:
+        commit, commits = Transaction.commit, 0
+
+        async def some(self: Transaction) -> None:
+            nonlocal commits
+            commits += 1
+            await (self.rollback() if commits % 5 == 0 else commit(self))
+
+        Transaction.commit = some
+    await records(url, times, number)
 
 
 async def dies(url: str) -> None:
     """Be killed inside a transaction, with the row locked."""
-    store = await open_store(url, Settings(), NOW)
+    store = await PostgresStore.open(url, Settings(), NOW)
 
     def work(found: Snapshot) -> Change:
         move(found, "half")
@@ -79,8 +98,10 @@ async def dies(url: str) -> None:
 
 
 if __name__ == "__main__":
-    what, url = sys.argv[1], sys.argv[2]
-    if what == "races":
-        asyncio.run(races(url, int(sys.argv[3])))
+    what, url, *numbers = sys.argv[1:]
+    if what == "dies":
+        asyncio.run(dies(url))
+    elif what == "sweeps":
+        crowd(int(numbers[0]), partial(sweeps, url))
     else:
-        asyncio.run({"sweeps": sweeps, "dies": dies}[what](url))
+        crowd(int(numbers[0]), partial({"records": records, "forgets": forgets}[what], url, int(numbers[1])))

@@ -1,4 +1,4 @@
-"""Programs the scheduler's tests start as processes of their own: `programs.py WHAT FILE [NUMBER …]`."""
+"""Programs the scheduler's tests start as processes of their own: `programs.py WHAT DATABASE [NUMBER …]`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import time_machine
 
 from grantflow import Actor, Engine, Lifetime, LifetimePolicy, Settings
 from grantflow.testing import People, authorize, sample_app
 from grantflow_scheduler import run_forever
-from tests.scheduler.stage import ANN, APP, OPERATOR, WHY
+from tests.scheduler.stage import ANN, APP, OPERATOR, WHY, url_of
 
 
 def say(text: str) -> None:
@@ -46,7 +45,7 @@ def step(seconds: float) -> None:
     _travels[-1].start()
 
 
-def daemon(file: Path, interval: float, ahead: float = 0.0) -> int:
+def daemon(database: str, interval: float, ahead: float = 0.0) -> int:
     """`grantflow scheduler run`; a number of seconds on standard input steps the machine's clock for it."""
 
     def listen() -> None:
@@ -61,24 +60,24 @@ def daemon(file: Path, interval: float, ahead: float = 0.0) -> int:
     log.addHandler(OnReady())
     log.addHandler(logging.StreamHandler())
     threading.Thread(target=listen, daemon=True).start()
-    return run_forever(f"sqlite:///{file}", interval=interval)
+    return run_forever(url_of(database), interval=interval)
 
 
-def release(file: Path, ahead: float) -> int:
+def release(database: str, ahead: float) -> int:
     """`grantflow sweep --release`, on a machine whose clock is ahead."""
     from grantflow.cli import main as command
 
     step(ahead)
     say("ready")
-    sys.argv = ["grantflow", "--database", str(file), "sweep", "--release", APP, "--reason", WHY]
+    sys.argv = ["grantflow", "--database", database, "sweep", "--release", APP, "--reason", WHY]
     return command()
 
 
-async def host(file: Path, lives: float) -> None:
+async def host(database: str, lives: float) -> None:
     """An application: ever new people authorize for a few seconds; some are suspended, some disconnect."""
     people = People({ANN: ["acme"]})
     settings = Settings(attempt_lifetime=timedelta(seconds=lives), code_lifetime=timedelta(seconds=lives))
-    async with Engine.open(f"sqlite:///{file}", directory=people, settings=settings) as engine:
+    async with Engine.open(url_of(database), directory=people, settings=settings) as engine:
         for number in range(4):
             life = Lifetime(LifetimePolicy.FIXED, timedelta(seconds=lives * (number + 1) / 4))
             await engine.apps.register(sample_app("agent", key=f"app-{number}", lifetime=life))
@@ -96,12 +95,12 @@ async def host(file: Path, lives: float) -> None:
 
 def main() -> int:
     """What the test asked for."""
-    what, file, numbers = sys.argv[1], Path(sys.argv[2]), [float(text) for text in sys.argv[3:]]
+    what, database, numbers = sys.argv[1], sys.argv[2], [float(text) for text in sys.argv[3:]]
     if what == "daemon":
-        return daemon(file, *numbers)
+        return daemon(database, *numbers)
     if what == "release":
-        return release(file, *numbers)
-    asyncio.run(host(file, *numbers))
+        return release(database, *numbers)
+    asyncio.run(host(database, *numbers))
     return 0
 
 

@@ -20,6 +20,7 @@ from grantflow import Actor, Engine, Settings
 from grantflow._clock import to_instant
 from grantflow._ports import Clock
 from grantflow.testing import People, sample_app
+from tests.postgres.outside import Outside
 
 ANN, BOB, EVE = Actor.admin("ann"), Actor.agent("bob"), Actor.agent("eve")
 OPERATOR = Actor.operator("maria")
@@ -31,12 +32,17 @@ YEAR = timedelta(days=365)
 ROOT = Path(__file__).parents[2]
 
 
+def url_of(database: Path | str) -> str:
+    """A file's, or the one it is."""
+    return f"sqlite:///{database}" if "://" not in str(database) else str(database)
+
+
 @asynccontextmanager
-async def opened(file: Path, clock: Clock | None = None, **how: Any) -> AsyncIterator[Engine]:
-    """An engine on a file, with an app on an account and two agents."""
+async def opened(database: Path | str, clock: Clock | None = None, **how: Any) -> AsyncIterator[Engine]:
+    """An engine on a database, with an app on an account and two agents."""
     people = People({ANN: ["acme"], BOB: ["acme"], EVE: ["acme"]})
     values = {"directory": people, "clock": clock, "settings": QUICK} | how
-    async with Engine.open(f"sqlite:///{file}", **values) as engine:
+    async with Engine.open(url_of(database), **values) as engine:
         await engine.apps.register(sample_app("agent"))
         await engine.apps.install(APP, "acme", actor=ANN)
         yield engine
@@ -48,32 +54,35 @@ def deadlines(file: Path, *after: float, at: datetime | None = None, app_pk: int
     return seed(file, len(after), due=[to_instant(now + timedelta(seconds=wait)) for wait in after], app_pk=app_pk)
 
 
-def rows(file: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Read the file as it is."""
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as conn:
+def rows(database: Path | str, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Read the database as it is."""
+    if isinstance(database, str):
+        with closing(Outside(database)) as outside:
+            return outside.rows(query, *values)
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as conn:
         return conn.execute(query, values).fetchall()
 
 
-def lateness(file: Path) -> list[float]:
+def lateness(database: Path | str) -> list[float]:
     """Seconds from each deadline to its expiry; negative ones came early."""
     query = (
         "SELECT t.at - i.deadline_at FROM grantflow_transition t JOIN grantflow_installation i "
         "ON i.pk = t.installation_pk WHERE t.event = 'expire' ORDER BY i.deadline_at"
     )
-    return [late / 1e6 for (late,) in rows(file, query)]
+    return [late / 1e6 for (late,) in rows(database, query)]
 
 
-def expired(file: Path) -> int:
-    return len(lateness(file))
+def expired(database: Path | str) -> int:
+    return len(lateness(database))
 
 
-def twice(file: Path) -> int:
+def twice(database: Path | str) -> int:
     """Grants that ended more than once."""
     query = (
         "SELECT count(*) FROM (SELECT 1 FROM grantflow_transition WHERE event = 'expire' "
-        "GROUP BY installation_pk HAVING count(*) > 1)"
+        "GROUP BY installation_pk HAVING count(*) > 1) AS more"
     )
-    return int(rows(file, query)[0][0])
+    return int(rows(database, query)[0][0])
 
 
 async def until(done: Callable[[], Awaitable[bool] | bool], patience: float = 15.0) -> float:
@@ -95,9 +104,9 @@ async def ended(file: Path, count: int, patience: float = 15.0) -> float:
 class Program:
     """A process of `tests.scheduler.programs`; one line from it says that it is at work."""
 
-    def __init__(self, what: str, file: Path, *options: object, zone: str = "UTC") -> None:
+    def __init__(self, what: str, database: Path | str, *options: object, zone: str = "UTC") -> None:
         path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-        command = [sys.executable, "-m", "tests.scheduler.programs", what, str(file), *map(str, options)]
+        command = [sys.executable, "-m", "tests.scheduler.programs", what, str(database), *map(str, options)]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -139,9 +148,9 @@ class Program:
 
 
 @contextmanager
-def program(what: str, file: Path, *options: object, zone: str = "UTC") -> Iterator[Program]:
+def program(what: str, database: Path | str, *options: object, zone: str = "UTC") -> Iterator[Program]:
     """A program that is at work, and dead when the block ends."""
-    started = Program(what, file, *options, zone=zone)
+    started = Program(what, database, *options, zone=zone)
     try:
         yield started.ready()
     finally:

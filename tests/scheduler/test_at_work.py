@@ -280,10 +280,10 @@ async def test_a_watchdog_that_cannot_beat_goes_on_watching(
 ) -> None:
     real, failures = engine.beat, [RuntimeError("a bug")]
 
-    async def beat(kind: str, note: str = "") -> None:
+    async def beat(kind: str, note: str = "", *, lead: bool = False) -> bool:
         if failures:
             raise failures.pop()
-        await real(kind, note)
+        return await real(kind, note, lead=lead)
 
     monkeypatch.setattr(engine, "beat", beat)
     monkeypatch.setattr("grantflow_scheduler._scheduler._BEAT", 0.1)

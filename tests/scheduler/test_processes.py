@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import sqlite3
 import sys
-import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.scheduler.stage import Program, expired, lateness, opened, percentile, rows, twice, until
+from tests.scheduler.killing import Fleet, survives
+from tests.scheduler.stage import opened
 from tests.tui.terminal import Terminal
 
 CONSOLE = """
@@ -21,56 +20,37 @@ import sys
 from grantflow_tui import run
 sys.exit(run(sys.argv[1], write=False, operator=None, claimed=False))
 """
-INTERVAL = 2.0
-LONGEST_LIFE = 4.0
 
 
 @dataclass
-class Fleet:
-    """The four processes; whoever was killed is started again."""
+class Watched(Fleet):
+    """A fleet, and a console that reads."""
 
-    file: Path
-    daemons: list[Program] = field(default_factory=list)
-    host: Program | None = None
     console: Terminal | None = None
-    kills: int = 0
-
-    def daemon(self) -> Program:
-        return Program("daemon", self.file, INTERVAL)
 
     def start(self) -> None:
-        self.daemons = [self.daemon(), self.daemon()]
-        self.host = Program("host", self.file, LONGEST_LIFE)
+        """See Fleet.start."""
         self.console = self.reading()
-        for one in (*self.daemons, self.host):
-            one.ready()
+        super().start()
 
     def reading(self) -> Terminal:
-        terminal = Terminal(sys.executable, "-c", CONSOLE, f"sqlite:///{self.file}")
+        terminal = Terminal(sys.executable, "-c", CONSOLE, f"sqlite:///{self.database}")
         terminal.wait_for("installations")
         return terminal
 
     def all_at_work(self) -> None:
-        """Nobody ended but those that were killed."""
-        assert self.host is not None
+        """See Fleet.all_at_work."""
+        super().all_at_work()
         assert self.console is not None
-        programs = [one.process.poll() for one in (*self.daemons, self.host)]
-        assert [*programs, self.console.process.poll()] == [None] * 4
+        assert self.console.process.poll() is None
 
     def kill_one(self, chance: random.Random) -> None:
-        """With no warning, as the kernel does; and up again."""
-        self.kills += 1
-        assert self.host is not None
+        """One of them, the console among them."""
         assert self.console is not None
-        number = chance.randrange(4)
-        if number < 2:
-            self.daemons[number].kill()
-            self.daemons[number].gone()
-            self.daemons[number] = self.daemon().ready()
-        elif number == 2:
-            self.host.kill()
-            self.host.gone()
-            self.host = Program("host", self.file, LONGEST_LIFE).ready()
+        self.kills += 1
+        number = chance.randrange(len(self.roles) + 1)
+        if number < len(self.roles):
+            self.kill(number)
         else:
             self.console.process.kill()
             self.console.process.wait()
@@ -86,22 +66,11 @@ class Fleet:
             self.console._read(0.02)
 
     def gone(self) -> None:
-        for one in (*self.daemons, self.host):
-            if one is not None:
-                one.gone()
+        """See Fleet.gone."""
+        super().gone()
         if self.console is not None:
             self.console.process.kill()
             self.console.process.wait()
-
-
-def wreak(fleet: Fleet, seconds: float, every: float) -> None:
-    """Kill one each so many seconds, and look through the console in between."""
-    chance, began = random.Random(4711), time.monotonic()
-    for number in range(1, int(seconds / every) + 1):
-        while time.monotonic() < began + number * every:
-            fleet.look()
-        fleet.all_at_work()
-        fleet.kill_one(chance)
 
 
 @pytest.mark.slow
@@ -112,29 +81,8 @@ async def test_four_processes_on_one_file_while_one_is_killed_again_and_again(
     file = tmp_path / "grants.db"
     async with opened(file):
         pass
-    fleet = Fleet(file)
-    try:
-        await asyncio.to_thread(fleet.start)
-        await asyncio.to_thread(wreak, fleet, seconds, every)
-        assert fleet.host is not None
-        fleet.host.kill()
-        left = "SELECT count(*) FROM grantflow_installation WHERE due_at IS NOT NULL"
-        await until(lambda: rows(file, left) == [(0,)], 30)
-        for daemon in fleet.daemons:
-            assert daemon.stop() < 2.5
-    finally:
-        fleet.gone()
-    late = lateness(file)
-    print(
-        f"{fleet.kills} kills, {expired(file)} expiries, late p50 {percentile(late, 0.5):.3f} s, "
-        f"p99 {percentile(late, 0.99):.3f} s, max {max(late):.3f} s, early {sum(one < 0 for one in late)}"
-    )
+    fleet = Watched(file, ("daemon", "daemon", "host"))
+    await survives(fleet, seconds, every)
     assert fleet.kills == int(seconds / every)
-    assert len(late) > seconds
-    assert min(late) >= 0, "never early"
-    assert twice(file) == 0, "each grant ends once"
-    assert percentile(late, 0.99) < 2 * INTERVAL
     with closing(sqlite3.connect(file)) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    async with opened(file) as engine:
-        assert await engine.ops.broken_promises() == []

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,38 +16,14 @@ from grantflow import Settings
 from grantflow._rows import Load
 from grantflow._store import open_store
 from grantflow.errors import DatabaseBusy
+from tests.store import processes
 from tests.store.builders import NOW, moving, new_app, new_installation
+from tests.store.processes import line_of
 
-ROOT = Path(__file__).resolve().parents[2]
 BUSY = Settings(busy_timeout=timedelta(milliseconds=80))
 
 
-@contextmanager
-def worker(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Start a worker; it is dead when the block ends."""
-    path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-    command = [sys.executable, "-m", "tests.store.worker", *map(str, arguments)]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def line_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    assert line, process.stderr.read() if process.stderr else ""
-    return line
+worker = partial(processes.worker, "tests.store.worker")
 
 
 async def test_four_processes_write_one_file(tmp_path: Path) -> None:

@@ -16,12 +16,7 @@ from grantflow._store import sqlite as _sqlite  # before the rights to read the 
 from grantflow.errors import GrantflowError
 from grantflow.testing import sample_app
 from tests.store.builders import NOW, moving
-
-
-def say(text: str) -> None:
-    """One line to the test that waits for it."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+from tests.store.processes import say
 
 
 async def writes(file: Path, installation: str, times: int) -> None:

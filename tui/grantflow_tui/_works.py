@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SILENT = timedelta(seconds=60)
 """A process that said nothing for so long is not at work."""
+APART = timedelta(seconds=1)
+"""How far this machine's clock may be off the database's without a warning."""
 _WELL = tint(Severity.OK)
 
 
@@ -35,6 +37,7 @@ class Works:
     overdue: int
     held: tuple[Held, ...]
     outbox: Outbox
+    skew: timedelta | None
 
     @property
     def alive(self) -> tuple[Heartbeat, ...]:
@@ -55,6 +58,7 @@ async def read(engine: Engine) -> Works:
         preview.overdue,
         preview.held,
         await engine.ops.outbox(),
+        engine.clock_skew(),
     )
 
 
@@ -78,7 +82,8 @@ def at_work(works: Works) -> list[Line]:
         alive = beat.age <= SILENT
         note = f"{beat.note} · " if beat.note else ""
         told = f"{beat.kind} · {lasting(beat.age)} ago · {note}{beat.host} {beat.pid}"
-        lines.append(row("at work" if alive else "silent", Text(clean(told), style=_WELL if alive else DIM)))
+        name = "silent" if not alive else "leads" if beat.leads else "at work"
+        lines.append(row(name, Text(clean(told), style=_WELL if alive else DIM)))
     return lines
 
 
@@ -87,11 +92,15 @@ def clocks(works: Works, now: datetime) -> list[Line]:
     late = Text(f"{works.overdue:,} overdue", style=BAD if works.overdue else DIM)
     due = Text(until(works.next_due, now) + "  ")
     due.append_text(late)
-    return [
+    lines = [
         row("next due", due, "is:overdue" if works.overdue else None),
         row("next warning", until(works.next_warning, now)),
         row("next renewal", until(works.next_renewal, now)),
     ]
+    if works.skew is not None:
+        told = f"{works.skew.total_seconds():+.3f} s off the database's"
+        lines.append(row("this clock", Text(told, style=BAD if abs(works.skew) > APART else DIM)))
+    return lines
 
 
 def waiting(works: Works, now: datetime) -> list[Line]:

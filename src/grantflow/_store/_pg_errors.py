@@ -15,7 +15,9 @@ from grantflow.errors import (
     GrantflowError,
 )
 
-DATABASE_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, RowRefused)
+_CLIENT_FAILURES = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The second: a connection that is cut while the driver is about something else, or no server of a list that fits."""
+DATABASE_FAILURES = (asyncpg.PostgresError, *_CLIENT_FAILURES, OSError, TimeoutError, RowRefused)
 """Whatever a call to the database may raise beside our own errors."""
 _AWAY = ("08", "57P01", "57P02", "57P03", "57P05", "25P03")
 _AGAIN = ("40001", "40P01")
@@ -38,7 +40,7 @@ def is_away(error: BaseException | None) -> bool:
     """Whether the connection is gone: the server, or the way to it."""
     if isinstance(error, asyncpg.PostgresError):
         return _code(error).startswith(_AWAY)
-    return isinstance(error, (asyncpg.InterfaceError, OSError)) and not isinstance(error, TimeoutError)
+    return isinstance(error, (*_CLIENT_FAILURES, OSError)) and not isinstance(error, TimeoutError)
 
 
 def may_run_again(error: BaseException) -> bool:

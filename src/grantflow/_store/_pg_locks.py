@@ -26,8 +26,6 @@ _incident = _names.INCIDENT
 
 _ID = "pg_current_xact_id()::text"
 JUST_THE_ID = f"SELECT {_ID}"
-FATE = "SELECT pg_xact_status($1::text::xid8)"
-"""What became of a transaction: committed, aborted or in progress; None when it is long forgotten."""
 CLAIM = (
     f"SELECT pk FROM {_installation} WHERE pk = ANY($1::bigint[]) AND due_at <= $2 AND NOT quarantined "
     "ORDER BY pk FOR NO KEY UPDATE SKIP LOCKED"

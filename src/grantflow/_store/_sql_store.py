@@ -117,9 +117,11 @@ class SqlStore(ABC):
         revived: int = await self._write(lambda conn, _: conn.execute(sql.REVIVE_NOTICES).rowcount)
         return revived
 
-    async def beat(self, row: BeatRow) -> None:
+    async def beat(self, row: BeatRow, lead: int = 0) -> bool:
         """See Store.beat."""
+        del lead  # one machine: two looks at one file cost less than to agree on one
         await self._write(lambda conn, _: conn.execute(sql.SET_BEAT.sql, sql.SET_BEAT.values(row)))
+        return True
 
     async def stop_beating(self, process: str) -> None:
         """See Store.stop_beating."""

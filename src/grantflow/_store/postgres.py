@@ -7,23 +7,29 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import asyncpg
 
+from grantflow._clock import WRONG_CLOCK, FollowedClock
 from grantflow._config import Settings
+from grantflow._controls import Leader
 from grantflow._ports import ChunkDone, Work
-from grantflow._rows import Load
-from grantflow._store import _pg_schema
+from grantflow._rows import BeatRow, Load
+from grantflow._store import _pg_lead, _pg_schema
 from grantflow._store import _statements as sql
 from grantflow._store._chunk import decide, written
 from grantflow._store._connection import Counts, Job, RowRefused
 from grantflow._store._ending import ended
 from grantflow._store._pg_connection import Bridge, crossing
 from grantflow._store._pg_errors import DATABASE_FAILURES, is_away, may_run_again, translated
-from grantflow._store._pg_locks import CLAIM, FATE, HOLD, Turns, locks
+from grantflow._store._pg_fate import LOOK, SINCE, UNKNOWN, Uncertain
+from grantflow._store._pg_hints import Hints
+from grantflow._store._pg_lead import NOW
+from grantflow._store._pg_locks import CLAIM, HOLD, Turns, locks
 from grantflow._store._sql_store import SqlStore
 from grantflow._store._writing import flush_counts
 from grantflow.errors import BadInput, ConfigurationError, DatabaseError, DatabaseUnreachable, GrantflowError
@@ -34,10 +40,11 @@ _log = logging.getLogger("grantflow")
 _CONNECTIONS = 10
 _SLICE = 500
 """Rows of a chunk that are claimed and read at once."""
-_WARN, _WRONG = 1_000_000, 60_000_000
-"""Microseconds by which this process and the database may disagree about the time."""
-_MINUTE = 60.0
-_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_WARN = timedelta(seconds=1)
+"""How far this machine's clock and the database's may be apart without a word."""
+_EVERY, _IN_DOUBT = 60.0, 5.0
+"""Seconds between two looks at the database's clock: as a rule, and while the two disagree."""
+_LOOK = f"SELECT {NOW}, {SINCE}"
 _INVALID = (
     "SELECT 'the index ' || i.indexrelid::regclass || ' is not valid' FROM pg_index i JOIN pg_class c "
     "ON c.oid = i.indrelid WHERE c.relname LIKE 'grantflow\\_%' AND c.relnamespace = current_schema()::regnamespace "
@@ -49,14 +56,17 @@ _INVALID = (
 class PostgresStore(SqlStore):
     """The Store port on one PostgreSQL database; as many processes as one likes may share it."""
 
-    def __init__(self, pool: asyncpg.Pool, patience: float, facts: dict[str, str]) -> None:
+    def __init__(self, url: str, pool: asyncpg.Pool, patience: float, facts: dict[str, str]) -> None:
         self.pool = pool
         self._patience = patience
         self._facts = facts
         self._turns = Turns()
         self._writing: set[asyncio.Task[Any]] = set()
         self._begun = 0
-        self._compared = time.monotonic()
+        self._clock = FollowedClock()
+        self._since = ""
+        self._following: asyncio.Task[None] | None = None
+        self._hints = Hints(url, pool, patience)
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -97,14 +107,15 @@ class PostgresStore(SqlStore):
         try:
             async with pool.acquire() as conn:
                 await _pg_schema.ensure(conn, now)
-                store = cls(pool, patience, await _facts(conn))
-                store._weigh(now, await conn.fetchval(_NOW))
+                store = cls(url, pool, patience, await _facts(conn))
+                await store._look(conn)
         except DATABASE_FAILURES as error:
             pool.terminate()
             raise translated(error) from error
         except BaseException:
             pool.terminate()
             raise
+        store._following = asyncio.get_running_loop().create_task(store._follow())
         return store
 
     # -- writing --------------------------------------------------------------------------------
@@ -132,8 +143,8 @@ class PostgresStore(SqlStore):
         while True:
             try:
                 return await attempt()
-            except _Uncertain as uncertain:
-                if await self._was_committed(uncertain.transaction, until + self._patience):
+            except Uncertain as uncertain:
+                if await self._was_committed(uncertain, until + self._patience):
                     return uncertain.result
             except GrantflowError:
                 raise
@@ -162,25 +173,22 @@ class PostgresStore(SqlStore):
                 await transaction.commit()
             except DATABASE_FAILURES as error:
                 if is_away(error) or isinstance(error, TimeoutError):
-                    raise _Uncertain(name, result) from error
+                    raise Uncertain(name, result, self._since) from error
                 raise
             return result
 
-    async def _was_committed(self, transaction: str, until: float) -> bool:
+    async def _was_committed(self, uncertain: Uncertain, until: float) -> bool:
         """Ask the server what became of a transaction whose commit got no answer."""
         while time.monotonic() < until:
             try:
                 async with self.pool.acquire(timeout=self._patience) as conn:
-                    fate = await conn.fetchval(FATE, transaction)
-            except asyncpg.InvalidParameterValueError:
-                return False  # another server took over that never heard of it
+                    committed = await uncertain.was_committed(conn)
             except DATABASE_FAILURES:
-                fate = "in progress"
-            if fate != "in progress":
-                return bool(fate == "committed")
+                committed = None
+            if committed is not None:
+                return committed
             await asyncio.sleep(0.1)
-        msg = "the connection broke during a commit, and nobody can tell yet whether it was written"
-        raise DatabaseUnreachable(msg, hint="look at the installation before you try again")
+        raise DatabaseUnreachable(UNKNOWN, hint=LOOK)
 
     def _hold(self, conn: Bridge, installations: Sequence[int], attempts: Sequence[int]) -> None:
         if installations or attempts:
@@ -195,6 +203,61 @@ class PostgresStore(SqlStore):
 
         done: ChunkDone = await self._write(_chunk_job(pks, now, work, budget, undisturbed))
         return done
+
+    async def beat(self, row: BeatRow, lead: int = 0) -> bool:
+        """See Store.beat."""
+
+        def job(bridge: Bridge, _: Counts) -> bool:
+            bridge.execute(sql.SET_BEAT.sql, sql.SET_BEAT.values(row))
+            return _pg_lead.take(bridge, row.process, lead) if lead else False
+
+        leads: bool = await self._write(job)
+        return leads
+
+    async def stop_beating(self, process: str) -> None:
+        """See Store.stop_beating."""
+
+        def job(bridge: Bridge, _: Counts) -> None:
+            bridge.execute(sql.DROP_BEAT, (process,))
+            _pg_lead.leave(bridge, process)
+
+        await self._write(job)
+
+    # -- time, and other processes --------------------------------------------------------------
+    @property
+    def clock(self) -> FollowedClock:
+        """See Store.clock."""
+        return self._clock
+
+    async def _follow(self) -> None:
+        """Look at the database's clock each minute, and more often while the two disagree."""
+        while True:
+            await asyncio.sleep(_EVERY if abs(self._clock.skew) <= _WARN else _IN_DOUBT)
+            with suppress(*DATABASE_FAILURES):
+                async with self.pool.acquire(timeout=self._patience) as conn:
+                    await self._look(conn)
+
+    async def _look(self, conn: asyncpg.Connection) -> None:
+        before = abs(self._clock.skew) > _WARN
+        now, self._since = await conn.fetchrow(_LOOK)
+        self._clock.look(now)
+        seconds = self._clock.skew.total_seconds()
+        self._facts["clock_skew"] = f"{seconds:+.3f} s"
+        if abs(self._clock.skew) > _WARN:
+            level = logging.ERROR if abs(self._clock.skew) > WRONG_CLOCK else logging.WARNING
+            _log.log(level, "the clock of this machine is %+.1f s off the database's", seconds)
+        elif before:
+            _log.info("the clock of this machine and the database's agree again")
+
+    def hint(self, due: Instant) -> None:
+        """See Store.hint."""
+        if self._closing is None:
+            self._hints.tell(due)
+
+    def on_hint(self, callback: Callable[[Instant], None]) -> None:
+        """See Store.on_hint."""
+        if self._closing is None:
+            self._hints.hear(callback)
 
     # -- reading --------------------------------------------------------------------------------
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
@@ -211,20 +274,9 @@ class PostgresStore(SqlStore):
             raise BadInput(msg) from error
         return result
 
-    async def due(self, now: Instant, limit: int, without: Collection[int] = ()) -> Sequence[int]:
-        """See Store.due; once a minute the clocks are compared."""
-        if time.monotonic() - self._compared > _MINUTE:
-            self._compared = time.monotonic()
-            self._weigh(now, (await self._read(lambda bridge: bridge.fetch(_NOW)))[0][0])
-        return await super().due(now, limit, without)
-
-    def _weigh(self, now: Instant, database: Instant) -> None:
-        """Say when this process and the database disagree about the time: what is due is decided by the former."""
-        skew = now - database
-        self._facts["clock_skew"] = f"{skew / 1_000_000:+.3f} s"
-        if abs(skew) > _WARN:
-            level = logging.ERROR if abs(skew) > _WRONG else logging.WARNING
-            _log.log(level, "the clock of this process is %+.1f s off the database's", skew / 1_000_000)
+    async def leader(self) -> Leader | None:
+        """See Store.leader."""
+        return await self._read(_pg_lead.leader)
 
     def pragmas(self) -> dict[str, str]:
         """See Store.pragmas."""
@@ -247,6 +299,9 @@ class PostgresStore(SqlStore):
         await ended(self._closing)
 
     async def _let_go(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+        await self._hints.close()
         if self._writing:
             await asyncio.wait(self._writing, timeout=self._patience)
         try:
@@ -254,15 +309,6 @@ class PostgresStore(SqlStore):
                 await self.pool.close()
         except DATABASE_FAILURES:
             self.pool.terminate()
-
-
-class _Uncertain(Exception):
-    """The connection broke while a transaction was being committed."""
-
-    def __init__(self, transaction: str, result: object) -> None:
-        super().__init__(transaction)
-        self.transaction = transaction
-        self.result = result
 
 
 def _run(bridge: Bridge, job: Job, load: Load | None) -> tuple[str, Any]:

@@ -114,6 +114,21 @@ class SqliteStore(SqlStore):
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
         return await self._readers.read(function, *args)
 
+    # -- one machine: no clock but its own, and processes that poll -----------------------------
+    @property
+    def clock(self) -> None:
+        """See Store.clock."""
+        return None
+
+    async def leader(self) -> None:
+        """See Store.leader."""
+
+    def hint(self, due: Instant) -> None:
+        """See Store.hint."""
+
+    def on_hint(self, callback: Callable[[Instant], None]) -> None:
+        """See Store.on_hint."""
+
     def pragmas(self) -> dict[str, str]:
         """See Store.pragmas."""
         return dict(self._pragmas)

@@ -78,6 +78,7 @@ class _Status:
     duties: list[dict[str, Any]]
     sweep: SweepPreview
     outbox: Outbox
+    skew: timedelta | None
 
     @property
     def at_work(self) -> bool:
@@ -97,6 +98,7 @@ def status(ctx: typer.Context, json: Json = False) -> int:
             await _described(engine),
             await ops.preview_sweep(),
             await ops.outbox(),
+            engine.clock_skew(),
         )
 
     seen = Run.of(ctx).engine(work)
@@ -104,6 +106,7 @@ def status(ctx: typer.Context, json: Json = False) -> int:
         _out.as_json({
             "at_work": seen.at_work, "paused": seen.paused, "processes": seen.processes, "duties": seen.duties,
             "overdue": seen.sweep.overdue, "held": seen.sweep.held, "outbox": seen.outbox,
+            "clock_skew": None if seen.skew is None else seen.skew.total_seconds(),
         })  # fmt: skip
     else:
         _shown(seen)
@@ -209,12 +212,17 @@ def _shown(seen: _Status) -> None:
             ("notices waiting", _waiting(outbox.notices, outbox.oldest_notice, seen.now)),
             ("tokens to give back", _waiting(outbox.revocations, outbox.oldest_revocation, seen.now)),
             ("notices given up", f"{outbox.dead:,}"),
+            *(() if seen.skew is None else (("clock", _apart(seen.skew)),)),
         )
     )
     for one in seen.sweep.held:
         say(f"hint: grantflow sweep --release {clean(one.app)} --reason TEXT")
     if outbox.dead:
         say("hint: grantflow notices --dead")
+
+
+def _apart(skew: timedelta) -> str:
+    return f"this machine's is {skew.total_seconds():+.3f} s off the database's, which the engine goes by"
 
 
 def _waiting(count: int, oldest: datetime | None, now: datetime) -> str:
@@ -231,7 +239,7 @@ def _processes(processes: Sequence[Heartbeat]) -> None:
                 one.pid,
                 moment(one.started_at),
                 f"{_out.ago(one.age)} ago" + (" (silent)" if one.silent else ""),
-                one.note,
+                "; ".join(filter(None, ("leads" if one.leads else "", one.note))),
             )
             for one in processes
         ),
