@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from grantflow import Engine, KeyRing
     from grantflow_tui._app import Console, EngineFactory
 
 __all__ = ["console", "run"]
@@ -22,15 +25,28 @@ def console(
     engine_factory: EngineFactory | None = None,
 ) -> Console:
     """The app itself, not yet running; `run` is what starts it."""
-    from grantflow import Engine, KeyRing
     from grantflow_machines import Actor
     from grantflow_tui._app import Console
     from grantflow_tui._blast import MAX_BULK
 
-    factory = engine_factory or (lambda: Engine.open(database_url, keys=KeyRing.from_env()))
+    factory = engine_factory or (lambda: _engine_at(database_url))
     actor = Actor.operator(operator, claimed=claimed) if operator else None
     name = database_url.rsplit("@", 1)[-1].rsplit("/", 1)[-1].split("?", 1)[0] or "database"
     return Console(factory, name=name, actor=actor, write=write, ascii_only=ascii, max_bulk=max_bulk or MAX_BULK)
+
+
+def _engine_parts() -> tuple[type[Engine], type[KeyRing]]:
+    from grantflow import Engine, KeyRing
+
+    return Engine, KeyRing
+
+
+@asynccontextmanager
+async def _engine_at(database_url: str) -> AsyncIterator[Engine]:
+    """The engine, whose libraries are loaded behind the first picture."""
+    engine, keys = await asyncio.to_thread(_engine_parts)
+    async with engine.open(database_url, keys=keys.from_env()) as opened:
+        yield opened
 
 
 def run(

@@ -17,28 +17,20 @@ from textual.binding import BindingType
 from textual.filter import LineFilter
 
 from grantflow.errors import GrantflowError
-from grantflow_machines import Actor
-from grantflow_tui import _saved
+from grantflow_tui import _late, _saved
 from grantflow_tui._acting import Acting
-from grantflow_tui._apps import AppsScreen
 from grantflow_tui._ascii import AsciiFilter
-from grantflow_tui._audit import AuditScreen
 from grantflow_tui._base import ConsoleScreen, said
 from grantflow_tui._blast import MAX_BULK
-from grantflow_tui._browse import BrowseScreen
-from grantflow_tui._detail import DetailScreen
 from grantflow_tui._fleet import FleetScreen
-from grantflow_tui._help import HelpScreen
 from grantflow_tui._horizon import Horizon
-from grantflow_tui._jobs import JobsScreen
 from grantflow_tui._lines import Lines
-from grantflow_tui._palette import Commands, NameDialog
 from grantflow_tui._places import Place, Places
-from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
 
 if TYPE_CHECKING:
     from grantflow import Engine
+    from grantflow_machines import Actor
 
 EngineFactory = Callable[[], "AbstractAsyncContextManager[Engine]"]
 INTERVAL = 2.0
@@ -50,14 +42,14 @@ class Console(Acting):
 
     TITLE = "grantflow"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = {Commands}  # noqa: RUF012 - textual's own declaration
+    COMMANDS = {_late.commands}  # noqa: RUF012 - textual's own declaration
     MODES = {  # noqa: RUF012 - textual's own declaration
         "fleet": FleetScreen,
-        "installations": BrowseScreen,
-        "jobs": JobsScreen,
-        "apps": AppsScreen,
-        "sweeps": SweepsScreen,
-        "audit": AuditScreen,
+        "installations": _late.installations,
+        "jobs": _late.jobs,
+        "apps": _late.apps,
+        "sweeps": _late.sweeps,
+        "audit": _late.audit,
     }
     DEFAULT_MODE = "fleet"
     CSS = """
@@ -115,6 +107,7 @@ class Console(Acting):
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen):
                 screen.action_reload()
+        await asyncio.to_thread(_late.load)
 
     async def close_engine(self) -> None:
         """Close what was opened, also when it was still opening."""
@@ -249,7 +242,7 @@ class Console(Acting):
             screen.use(place.filter)
         if place.installation is not None:
             self._heading = None
-            self.push_screen(DetailScreen(place.installation))
+            self.push_screen(_late.detail(place.installation))
         if self._heading is None:
             self.visited(place)
 
@@ -276,12 +269,12 @@ class Console(Acting):
     def open_detail(self, installation_id: str) -> None:
         """Push the detail of one installation."""
         below = self.screen.place if isinstance(self.screen, ConsoleScreen) else Place(self.current_mode)
-        self.push_screen(DetailScreen(installation_id))
+        self.push_screen(_late.detail(installation_id))
         self.visited(replace(below, installation=installation_id))
 
     def action_help(self) -> None:
         """Keys, filter, states."""
-        self.push_screen(HelpScreen(self.look))
+        self.push_screen(_late.help_on(self.look))
         self.refresh_headers()
 
     def action_pause(self) -> None:
@@ -302,10 +295,10 @@ class Console(Acting):
     def action_save_filter(self) -> None:
         """Ask for a name and keep the filter on screen under it."""
         screen = self.screen
-        if not isinstance(screen, BrowseScreen) or not screen.filter:
+        text = screen.filter if _late.lists_installations(screen) else ""
+        if not text:
             self.tell("there is no filter on screen to save")
             return
-        text = screen.filter
 
         def keep(name: str | None) -> None:
             self.refresh_headers()
@@ -318,7 +311,7 @@ class Console(Acting):
             else:
                 self.tell(f"saved: {clean(name)}; the palette has it as filter {clean(name)}")
 
-        self.push_screen(NameDialog(text, ascii_only=self.look.ascii), keep)
+        self.push_screen(_late.name_dialog(text, ascii_only=self.look.ascii), keep)
         self.refresh_headers()
 
     def action_command_palette(self) -> None:

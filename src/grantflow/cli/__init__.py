@@ -13,6 +13,7 @@ from grantflow import __version__
 from grantflow.cli import _act, _apps, _forecast, _jobs, _keys, _machines, _operate, _programs, _read, _time
 from grantflow.cli._errors import INTERRUPTED, code_of, report
 from grantflow.cli._out import reader_left, say
+from grantflow.cli._plain import without_pydantic
 from grantflow.cli._run import Run
 
 __all__ = ["app", "main"]
@@ -75,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "utf" not in (stream.encoding or "").lower() and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a glyph must not end a command on an old terminal
     try:
-        code = int(app(args=arguments, prog_name="grantflow", standalone_mode=False) or 0)
+        command = without_pydantic(typer.main.get_command(app))
+        code = int(command(args=arguments, prog_name="grantflow", standalone_mode=False) or 0)
         sys.stdout.flush()
     except BrokenPipeError:
         return reader_left()
