@@ -1,7 +1,7 @@
 """An installation base of any size: the few hundred lives of `grantflow demo`, copied inside the file.
 
-A copy is its original on an account of its own, with its tokens, its open attempt, and of its trail the first step and
-the last; everything in the past lies up to two weeks further back, everything to come as much later. What nobody but
+A copy is its original on an account of its own, with its tokens, its open attempt, and the first and the last step
+of its trail; everything in the past lies up to two weeks further back, everything to come as much later. What nobody but
 its owner reads back is not copied: closed attempts, consents, delivered notices, hashes of tokens. The counters are
 counted, and `engine.ops.broken_promises` agrees.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +75,7 @@ def make(file: Path, rows: int, told: Told = lambda what, done, of: None) -> Non
             run_demo(LIVES, making, operator="maria")
         with closing(sqlite3.connect(making, isolation_level=None)) as conn, _unsafe(conn):
             _Copies(conn, rows, told).run()
-        os.replace(making, file)
+        making.replace(file)
     finally:
         for left in file.parent.glob(f"{making.name}*"):
             left.unlink()
@@ -170,9 +169,7 @@ class _Copies:
         made = f"printf('019a%04x-%04x-7%03x-8%03x-%012x', n.k >> 16, n.k & 65535, {key} & 4095, n.k & 4095, {key})"
         named = {"pk": "n.k", "public_id": made, "account": account, "subject_id": subject, "version": "l.steps",
                  "bucket": f"bucket_of({account})"}  # fmt: skip
-        self._insert(
-            "installation", f"{own}CROSS JOIN grantflow_installation t ON t.pk = l.pk", first, last, named
-        )
+        self._insert("installation", f"{own}CROSS JOIN grantflow_installation t ON t.pk = l.pk", first, last, named)
         self._insert(
             "token_set", f"{own}CROSS JOIN grantflow_token_set t ON t.installation_pk = l.pk", first, last,
             {"installation_pk": "n.k"},

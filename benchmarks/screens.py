@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.tui.terminal import Terminal
@@ -58,7 +61,7 @@ Swapped().run()
 """The same columns in Textual's own table, 200 rows exchanged for 200 others by one key."""
 
 METERED = """
-import asyncio, json, sys, time
+import asyncio, json, signal, sys, time
 from grantflow_tui import console
 STEP = 0.005
 async def meter(told):
@@ -66,9 +69,15 @@ async def meter(told):
         began = time.perf_counter()
         await asyncio.sleep(STEP)
         told.append((began, (time.perf_counter() - began - STEP) * 1000))
+async def scan(app):
+    while True:
+        await app.engine.find("label:nowhere")
+        await app.engine.count("label:nowhere")
 async def session():
     app = console(sys.argv[1], write=False, operator=None, claimed=False)
-    told = []
+    loop, told, scans = asyncio.get_running_loop(), [], []
+    loop.add_signal_handler(signal.SIGUSR1, lambda: scans.append(loop.create_task(scan(app))))
+    loop.add_signal_handler(signal.SIGUSR2, lambda: scans.pop().cancel())
     watching = asyncio.create_task(meter(told))
     try:
         await app.run_async()
@@ -79,7 +88,8 @@ async def session():
             json.dump(told, out)
 asyncio.run(session())
 """
-"""The console with a task beside it on the same loop that notes how late it is woken."""
+"""The console with two tasks beside it on the same loop: one notes how late it is woken, the other reads and counts
+all rows through the same engine, from one signal to the next."""
 
 
 class Stopwatch(Terminal):
@@ -109,6 +119,22 @@ class Stopwatch(Terminal):
         msg = f"{text or 'anything'!r} never came after {key!r}"
         raise TimeoutError(msg)
 
+    def rest(self, seconds: float) -> None:
+        """Look at it for so long, whatever it paints."""
+        until = time.perf_counter() + seconds
+        while (left := until - time.perf_counter()) > 0:
+            self._read(left)
+        self._seen = b""
+
+    @contextmanager
+    def scanning(self) -> Iterator[None]:
+        """All rows are read again and again, for the time of the block; for METERED alone."""
+        self.process.send_signal(signal.SIGUSR1)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGUSR2)
+
     def leave_by(self, key: str) -> None:
         """Press the key that ends it, and wait for the end."""
         self.type(key)
@@ -126,10 +152,9 @@ class Stopwatch(Terminal):
 
     def idle(self, seconds: float) -> float:
         """Per cent of one core while nobody touches it."""
-        self.settle(1.0)
+        self.rest(1.0)
         began, spent = time.perf_counter(), self.cpu()
-        while (left := began + seconds - time.perf_counter()) > 0:
-            self._read(min(left, 0.2))
+        self.rest(seconds)
         return (self.cpu() - spent) / (time.perf_counter() - began) * 100
 
     def _of(self, name: str) -> str:

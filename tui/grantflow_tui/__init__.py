@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ def _engine_parts() -> tuple[type[Engine], type[KeyRing]]:
 async def _engine_at(database_url: str) -> AsyncIterator[Engine]:
     """The engine, whose libraries are loaded behind the first picture."""
     engine, keys = await asyncio.to_thread(_engine_parts)
+    gc.freeze()  # what was loaded stays: looking through it for garbage, again and again, holds the screen up
     async with engine.open(database_url, keys=keys.from_env()) as opened:
         yield opened
 

@@ -184,9 +184,9 @@ class ConsoleScreen(Screen[None]):
     def refresh_header(self) -> None:
         """Draw the header anew."""
         for place in self.query("#header").results(Static):
-            place.update(self.console_app.header())
+            place.update(self.console_app.header(), layout=False)
 
     def tell(self, message: str, *, bad: bool = False) -> None:
         """Say something in the status line."""
         for place in self.query("#status").results(Static):
-            place.update(Text(message, style=BAD if bad else Style()))
+            place.update(Text(message, style=BAD if bad else Style()), layout=False)

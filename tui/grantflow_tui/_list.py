@@ -133,20 +133,25 @@ class InstallationList(ScrollView, can_focus=True):
     def _body(self) -> int:
         return max(1, self.size.height - 1)
 
-    def _settle(self) -> None:
-        count, body = len(self.rows.items), self._body()
+    def _settle(self, came_from: int | None = None) -> None:
+        """Put cursor and window right, and draw; a cursor that only moved within the window is two lines."""
+        count, body, top = len(self.rows.items), self._body(), self._top
         self._cursor = max(0, min(self._cursor, count - 1))
         self._top = max(0, min(self._top, count - body, self._cursor))
         self._top = max(self._top, self._cursor - body + 1)
         here = self.current
         self.cursor_id = None if here is None else here.id
         self.post_message(self.Moved(self))
-        self.refresh()
+        if came_from is None or self._top != top:
+            self.refresh()
+            return
+        for line in {came_from, self._cursor}:
+            self.refresh_lines(1 + line - top)
 
     def action_move(self, by: int) -> None:
         """Move the cursor, and fetch ahead where the window ends."""
-        self._cursor += by
-        self._settle()
+        came_from, self._cursor = self._cursor, self._cursor + by
+        self._settle(came_from)
         what = "onward" if by > 0 else "backward"
         if self.wish(what) is not None:
             self.post_message(self.Wanted(self, what))
