@@ -1,9 +1,9 @@
 """An installation base of any size: the few hundred lives of `grantflow demo`, copied inside the file.
 
 A copy is its original on an account of its own, with its tokens, its open attempt, and the first and the last step
-of its trail; everything in the past lies up to two weeks further back, everything to come as much later. What nobody but
-its owner reads back is not copied: closed attempts, consents, delivered notices, hashes of tokens. The counters are
-counted, and `engine.ops.broken_promises` agrees.
+of its trail; everything in the past lies up to two weeks further back, everything to come as much later. What nobody
+but its owner reads back is not copied: closed attempts, consents, delivered notices, hashes of tokens. The counters
+are counted, and `engine.ops.broken_promises` agrees.
 """
 
 from __future__ import annotations
@@ -169,20 +169,22 @@ class _Copies:
         made = f"printf('019a%04x-%04x-7%03x-8%03x-%012x', n.k >> 16, n.k & 65535, {key} & 4095, n.k & 4095, {key})"
         named = {"pk": "n.k", "public_id": made, "account": account, "subject_id": subject, "version": "l.steps",
                  "bucket": f"bucket_of({account})"}  # fmt: skip
+        mine = {"installation_pk": "n.k"}
         self._insert("installation", f"{own}CROSS JOIN grantflow_installation t ON t.pk = l.pk", first, last, named)
-        self._insert(
-            "token_set", f"{own}CROSS JOIN grantflow_token_set t ON t.installation_pk = l.pk", first, last,
-            {"installation_pk": "n.k"},
-        )  # fmt: skip
-        self._insert(
-            "transition", f"CROSS JOIN temp.step t ON t.slot = {slot}", first, last,
-            {"pk": None, "installation_pk": "n.k", "version": "min(t.up, 2)", "idempotency_key": "NULL"},
-        )  # fmt: skip
-        self._insert(
-            "attempt", f"{own}CROSS JOIN grantflow_attempt t ON t.installation_pk = l.pk AND t.outcome IS NULL", first, last,
-            {"pk": None, "installation_pk": "n.k", "public_id": made, "account": account, "subject_id": subject,
-             "code_hash": "CASE WHEN t.code_hash IS NOT NULL THEN randomblob(32) END", "state_hash": "NULL"},
-        )  # fmt: skip
+        tokens = f"{own}CROSS JOIN grantflow_token_set t ON t.installation_pk = l.pk"
+        self._insert("token_set", tokens, first, last, mine)
+        trail = mine | {"pk": None, "version": "min(t.up, 2)", "idempotency_key": "NULL"}
+        self._insert("transition", f"CROSS JOIN temp.step t ON t.slot = {slot}", first, last, trail)
+        code = "CASE WHEN t.code_hash IS NOT NULL THEN randomblob(32) END"
+        waits = {
+            "public_id": made,
+            "account": account,
+            "subject_id": subject,
+            "code_hash": code,
+            "state_hash": "NULL",
+        }
+        attempts = f"{own}CROSS JOIN grantflow_attempt t ON t.installation_pk = l.pk AND t.outcome IS NULL"
+        self._insert("attempt", attempts, first, last, mine | waits | {"pk": None})
         self._parents(first, last)
 
     def _parents(self, first: int, last: int) -> None:

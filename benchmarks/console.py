@@ -108,11 +108,11 @@ class Console:
         lags = Lags(told)
         told.unlink()
         ours, raw = lags.p99(began, ended), lags.p99(quiet, began)
-        return Line("loop lag p99 while all rows are read", ours, raw, "ms", ours / raw, "≤ 50 ms", "beside itself idle",
+        return Line("loop lag p99 in scans", ours, raw, "ms", ours / raw, "≤ 50 ms", "beside itself idle",
                     ours <= 50)  # fmt: skip
 
     def writer(self) -> Line:
-        """The p99 of a writer beside the console that reads all rows, and beside the console that only stands there."""
+        """The p99 of a writer beside the console that reads all rows, and beside one that only stands there."""
         with self._metered(self.file.with_name(f"{self.file.name}.lags")) as console:
             ours, raw = asyncio.run(self._writes(console))
         return _line("a writer's p99", median(ours), median(raw), "ms", 2.0, "beside the console at rest")
@@ -200,6 +200,6 @@ async def console(folder: Path, rows: Sequence[int] = (10_000,), keep: Path | No
         file = (keep or folder) / f"{base.short(size).replace(' ', '')}.db"
         if not file.exists():
             await asyncio.to_thread(base.main, file, size)
-        for line in await asyncio.to_thread(measure, file):
-            lines.append(replace(line, what=f"{line.what}, {base.short(size)} rows"))
+        measured = await asyncio.to_thread(measure, file)
+        lines += [replace(line, what=f"{line.what}, {base.short(size)} rows") for line in measured]
     return lines

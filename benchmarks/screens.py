@@ -1,4 +1,4 @@
-"""Programs on a real pseudo-terminal, with a stopwatch on what they paint: the console, and what it is measured beside."""
+"""Programs on a real pseudo-terminal, with a stopwatch on what they paint: the console, and what stands beside it."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ async def scan(app):
     while True:
         await app.engine.find("label:nowhere")
         await app.engine.count("label:nowhere")
+        await asyncio.sleep(0.05)
 async def session():
     app = console(sys.argv[1], write=False, operator=None, claimed=False)
     loop, told, scans = asyncio.get_running_loop(), [], []
