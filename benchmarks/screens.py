@@ -105,6 +105,15 @@ class Stopwatch(Terminal):
         self.wait_for(text)
         return (time.perf_counter() - self.began) * 1000
 
+    def first(self, key: str, text: str = "") -> float:
+        """Milliseconds from a key to a text on the screen, or to anything."""
+        self.settle(0.05)
+        began = time.perf_counter()
+        self.type(key)
+        while not self._seen or text.encode() not in self.painted():
+            self._read(_PATIENCE)
+        return (time.perf_counter() - began) * 1000
+
     def timed(self, key: str, text: str = "", *, quiet: float = 0.06) -> float:
         """Milliseconds from a key to the last of what it paints, with a text among it."""
         began = last = time.perf_counter()
