@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
+from textual.visual import VisualType
 from textual.widgets import Static
 
 from grantflow.errors import DatabaseError, GrantflowError
@@ -31,6 +32,18 @@ DIM = Style(dim=True)
 def said(error: GrantflowError) -> str:
     """An error and its hint on one line."""
     return clean(f"{error} · {error.hint}" if error.hint else error)
+
+
+class Quiet(Static):
+    """A text that is drawn, and places others, only when it says something else."""
+
+    _said: VisualType = ""
+
+    def update(self, content: VisualType = "", *, layout: bool = True) -> None:
+        """Say something, unless it stands there."""
+        if content != self._said:
+            self._said = content
+            super().update(content, layout=layout)
 
 
 class ConsoleScreen(Screen[None]):
@@ -80,7 +93,7 @@ class ConsoleScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, body, status."""
-        yield Static(self.console_app.header(), id="header", markup=False)
+        yield Quiet(self.console_app.header(), id="header", markup=False)
         yield from self.body()
         yield Static(self.hint, id="status", markup=False)
 

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from grantflow.errors import FilterSyntaxError, GrantflowError
-from grantflow_tui._base import BAD, DIM, ConsoleScreen, said
+from grantflow_tui._base import BAD, DIM, ConsoleScreen, Quiet, said
 from grantflow_tui._field import Field
 from grantflow_tui._places import Place
 from grantflow_tui._text import clean
@@ -96,7 +96,7 @@ class FilteredScreen(ConsoleScreen):
         with Horizontal(id="bar"):
             yield Static(" / ", id="slash", markup=False)
             yield FilterInput(id="filter", compact=True, placeholder=self.everything, max_length=1000)
-            yield Static("", id="count", markup=False)
+            yield Quiet("", id="count", markup=False)
         yield Static("", id="caret", markup=False)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -25,6 +25,8 @@ _HEAD = Style(bold=True, dim=True)
 _PLAIN = Style()
 _ON = Style(reverse=True)
 _WIDE = 92
+_REDRAWN = timedelta(seconds=20)
+"""What ends soon counts its minutes down, even where nothing else happens."""
 Column = tuple[str, int]
 
 
@@ -112,6 +114,7 @@ class InstallationList(ScrollView, can_focus=True):
         self.cursor_id: str | None = None
         self._cursor = 0
         self._top = 0
+        self._drawn: datetime | None = None
 
     @property
     def current(self) -> Installation | None:
@@ -122,13 +125,14 @@ class InstallationList(ScrollView, can_focus=True):
     def show(self, rows: Rows, now: datetime, *, go: str = "") -> None:
         """Take a new window; the cursor stays on its installation unless it is sent to `start` or `end`."""
         line = self._cursor - self._top
+        still = not go and rows == self.rows and self._drawn is not None and now - self._drawn < _REDRAWN
         self.rows, self.now = rows, now
         found = rows.index(self.cursor_id)
         if go:
             self._cursor = 0 if go == "start" else max(0, len(rows.items) - 1)
         elif found is not None:
             self._cursor, self._top = found, found - line
-        self._settle()
+        self._settle(self._cursor if still else None)
 
     def _body(self) -> int:
         return max(1, self.size.height - 1)
@@ -143,6 +147,7 @@ class InstallationList(ScrollView, can_focus=True):
         self.cursor_id = None if here is None else here.id
         self.post_message(self.Moved(self))
         if came_from is None or self._top != top:
+            self._drawn = self.now
             self.refresh()
             return
         for line in {came_from, self._cursor}:
