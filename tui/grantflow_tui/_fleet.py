@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from textual.worker import Worker
+
     from grantflow import Counts, Engine, Incident, Matches, RecentChange
     from grantflow_tui._look import Look
     from grantflow_tui._works import Works
 
 _EVERY = 15
-"""The horizon walks an index: it is read every so many refreshes."""
+"""The horizon walks an index: it is read every so many refreshes, and beside them."""
+_QUICK, _PACE = 0.1, 0.02
+"""Seconds that counting what needs attention may take at each refresh; what takes longer does so less often, so that it
+comes to less of each."""
 _CHANGES = 5
 _EMPTY = "  empty: engine.install(app, account=…, actor=…) makes the first installation"
 _DAY = timedelta(days=1)
@@ -94,6 +100,9 @@ class FleetScreen(ConsoleScreen):
     def __init__(self) -> None:
         super().__init__()
         self._turn = 0
+        self._found: list[tuple[Attention, Matches]] = []
+        self._recount = 0
+        self._counting: Worker[None] | None = None
 
     def body(self) -> ComposeResult:
         """Changes, attention and states; then the horizon and who is at work."""
@@ -108,21 +117,31 @@ class FleetScreen(ConsoleScreen):
         self.query_one("#states", Lines).show([Line(Text("  opening the database …", style=DIM))])
 
     async def load(self, engine: Engine) -> None:
-        """Counts every time, the horizon now and then."""
+        """Counters every time; what is counted anew as often as it is quick, the horizon now and then."""
         counts = await engine.counts()
         stopped = await engine.apps.held()
-        found = [(wish, await engine.count(wish.filter)) for wish in wishes(self.console_app.look)]
+        if self._turn >= self._recount:
+            began = time.monotonic()
+            self._found = [(wish, await engine.count(wish.filter)) for wish in wishes(self.console_app.look)]
+            took = time.monotonic() - began
+            self._recount = self._turn + (1 if took < _QUICK else min(_EVERY, int(took / _PACE)))
         recent = await engine.ops.recent_changes(limit=_CHANGES)
         works = await _works.read(engine)
         incidents = await engine.ops.incidents(limit=20)
         lines = [] if counts.total else [Line(Text(_EMPTY, style=DIM)), Line(Text())]
         lines += self._changes(recent.changes, engine.now())
-        lines += self._attention(found, stopped, works, incidents) + self._states(counts)
+        lines += self._attention(self._found, stopped, works, incidents) + self._states(counts)
         self.query_one("#states", Lines).show(lines)
         self.query_one("#works", Lines).show(self._works(works, engine.now()))
-        if self._turn % _EVERY == 0:
-            self.query_one("#horizon", Horizon).show(await _horizon.read(engine))
+        if self._turn % _EVERY == 0 and (self._counting is None or self._counting.is_finished):
+            self._counting = self.run_worker(self._look_ahead(engine), group="horizon")
         self._turn += 1
+
+    async def _look_ahead(self, engine: Engine) -> None:
+        async def read() -> None:
+            self.query_one("#horizon", Horizon).show(await _horizon.read(engine))
+
+        await self.guarded(read)
 
     def _changes(self, changes: Sequence[RecentChange], now: datetime) -> list[Line]:
         lines = [rule("Changed lately")]
