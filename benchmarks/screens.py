@@ -145,6 +145,14 @@ class Stopwatch(Terminal):
         finally:
             self.process.send_signal(signal.SIGUSR2)
 
+    def calm(self) -> None:
+        """Until it is done with what it does at its start."""
+        for _ in range(int(_PATIENCE)):
+            spent = self.cpu()
+            self.rest(1.0)
+            if self.cpu() - spent < 0.05:
+                return
+
     def leave_by(self, key: str) -> None:
         """Press the key that ends it, and wait for the end."""
         self.type(key)

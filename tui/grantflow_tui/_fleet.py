@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 _EVERY = 15
 """The horizon walks an index: it is read every so many refreshes, and beside them."""
 _QUICK, _PACE = 0.1, 0.02
-"""Seconds that counting what needs attention may take at each refresh; what takes longer does so less often, so that it
-comes to less of each."""
+"""Seconds that counting what needs attention may take at each refresh; what takes longer is done less often."""
+_SHARE = 100
+"""The horizon rests for so many times as long as reading it took."""
 _CHANGES = 5
 _EMPTY = "  empty: engine.install(app, account=…, actor=…) makes the first installation"
 _DAY = timedelta(days=1)
@@ -102,6 +103,7 @@ class FleetScreen(ConsoleScreen):
         self._turn = 0
         self._found: list[tuple[Attention, Matches]] = []
         self._recount = 0
+        self._ahead_at = 0.0
         self._counting: Worker[None] | None = None
 
     def body(self) -> ComposeResult:
@@ -133,13 +135,18 @@ class FleetScreen(ConsoleScreen):
         lines += self._attention(self._found, stopped, works, incidents) + self._states(counts)
         self.query_one("#states", Lines).show(lines)
         self.query_one("#works", Lines).show(self._works(works, engine.now()))
-        if self._turn % _EVERY == 0 and (self._counting is None or self._counting.is_finished):
+        waited = self._turn % _EVERY == 0 and time.monotonic() >= self._ahead_at
+        if waited and (self._counting is None or self._counting.is_finished):
             self._counting = self.run_worker(self._look_ahead(engine), group="horizon")
         self._turn += 1
 
     async def _look_ahead(self, engine: Engine) -> None:
         async def read() -> None:
-            self.query_one("#horizon", Horizon).show(await _horizon.read(engine))
+            began = time.monotonic()
+            bars = await _horizon.read(engine)
+            ended = time.monotonic()
+            self._ahead_at = ended + _SHARE * (ended - began)
+            self.query_one("#horizon", Horizon).show(bars)
 
         await self.guarded(read)
 
