@@ -334,7 +334,7 @@ def test_where_every_way_leads_to_many_rows_the_densest_is_counted(
                 state=newest if pk > ROWS // 2 else other)
         for pk in range(1, ROWS + 1)
     ]  # fmt: skip
-    insert(empty, "grantflow_installation", INSTALLATION_COLUMNS, made)
+    insert(empty, "grantflow_installation", INSTALLATION_COLUMNS, list(made))
     monkeypatch.setattr(_search, "_SAMPLE", 20)
     query = parse(f"state:{newest} entered:>1s", NOW)
     search = _search._search(empty, query, NOW)
