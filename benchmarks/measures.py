@@ -1,6 +1,6 @@
 """The measurements: F1 to F3 transitions, F4 and a smaller sweep beside other callers, F5 look-ups at two sizes,
 F6 lateness, F7 the decision, F8 a cold start, F9 token requests
-beside open windows.
+beside open windows; console: the gates of the console, see benchmarks/console.py.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import raw
+from benchmarks.console import console
 from benchmarks.lateness import f6
 from benchmarks.windows import f9
 from benchmarks.world import (
@@ -252,6 +254,7 @@ MEASURES: dict[str, Callable[[Path], Coroutine[Any, Any, list[Line]]]] = {
     "F8": f8,
     "F9": f9,
     "sweep": sweep,
+    "console": console,
 }
 
 
@@ -259,10 +262,19 @@ LONG = {"F4", "F5", "F5-postgres"}
 """Minutes and gigabytes: only when asked for by name."""
 
 
-def run(names: list[str]) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """For the console: how many rows, and where the files are kept."""
+
+    rows: tuple[int, ...] = (10_000,)
+    keep: Path | None = None
+
+
+def run(names: list[str], sizes: Sizes) -> list[Line]:
     """Measure one after the other, each on files of its own."""
     lines = []
+    measures = MEASURES | {"console": partial(console, rows=sizes.rows, keep=sizes.keep)}
     for name in names or [name for name in MEASURES if name not in LONG]:
         with tempfile.TemporaryDirectory(prefix="grantflow-bench-") as folder:
-            lines += asyncio.run(MEASURES[name](Path(folder)))
+            lines += asyncio.run(measures[name](Path(folder)))
     return lines

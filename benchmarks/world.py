@@ -38,6 +38,8 @@ class Line:
     ratio: float
     target: str
     note: str = ""
+    met: bool | None = None
+    """Whether the target was kept; None where a reader has to judge."""
 
 
 @asynccontextmanager

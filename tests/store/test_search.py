@@ -360,6 +360,27 @@ def test_a_rare_term_is_preferred_to_the_order(conn: sqlite3.Connection, monkeyp
     assert any("grantflow_installation_account" in line for line in plan)
 
 
+@pytest.mark.parametrize("newest", ["active", "refresh-expired"])
+def test_where_every_way_leads_to_many_rows_the_densest_is_counted(
+    empty: sqlite3.Connection, rows: list[InstallationRow], monkeypatch: pytest.MonkeyPatch, newest: str
+) -> None:
+    monkeypatch.setattr(_search, "FEW", 10)
+    other = {"active": "refresh-expired", "refresh-expired": "active"}[newest]
+    made = [
+        replace(rows[0], pk=pk, public_id=f"made-{pk}", account=f"made-{pk}", entered_at=pk,
+                state=newest if pk > ROWS // 2 else other)
+        for pk in range(1, ROWS + 1)
+    ]  # fmt: skip
+    insert(empty, "grantflow_installation", INSTALLATION_COLUMNS, list(made))
+    monkeypatch.setattr(_search, "_SAMPLE", 20)
+    query = parse(f"state:{newest} entered:>1s", NOW)
+    search = _search._search(empty, query, NOW)
+    assert search is not None
+    way = _search._chosen(empty, search, query, ordered=False)
+    assert [str(branch.index) for branch in way.branches] == ["grantflow_installation_state"]
+    assert _search.count(empty, query, NOW, ROWS) == ROWS // 2
+
+
 def test_every_index_of_the_field_table_exists(empty: sqlite3.Connection) -> None:
     known = {str(name) for (name,) in empty.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     named = [row.index for row in FIELDS.values()] + [flag.index for flag in FLAGS.values()] + [WORD.index]

@@ -33,14 +33,16 @@ class Terminal:
         self.keys = 0
         """Pressed so far, words aside."""
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, patience: float = _PATIENCE) -> None:
         """Read until the text was painted since the last keys."""
-        until = time.monotonic() + _PATIENCE
-        while text.encode() not in _ESCAPES.sub(b"", self._seen):
-            assert time.monotonic() < until, (
-                f"{text!r} never came; last seen: {_ESCAPES.sub(b'', self._seen)[-2000:]!r}"
-            )
+        until = time.monotonic() + patience
+        while text.encode() not in self.painted():
+            assert time.monotonic() < until, f"{text!r} never came; last seen: {self.painted()[-2000:]!r}"
             self._read(0.1)
+
+    def painted(self) -> bytes:
+        """What was painted since the last keys, without colours and places."""
+        return _ESCAPES.sub(b"", self._seen)
 
     def type(self, keys: str) -> None:
         """Send keys; what is painted from now on is new."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from grantflow import Engine
     from grantflow_machines import LifecycleChart
     from grantflow_tui._app import Console, EngineFactory
     from grantflow_tui._travel import Advance
@@ -29,13 +34,11 @@ def console(
     advance: Advance | None = None,
 ) -> Console:
     """The app itself, not yet running; `run` is what starts it."""
-    from grantflow import Engine, KeyRing, charts_from_env
     from grantflow_machines import Actor
     from grantflow_tui._app import Console
     from grantflow_tui._blast import MAX_BULK
 
-    known = charts or charts_from_env()
-    factory = engine_factory or (lambda: Engine.open(database_url, keys=KeyRing.from_env(), charts=known))
+    factory = engine_factory or (lambda: _engine_at(database_url, charts))
     actor = Actor.operator(operator, claimed=claimed) if operator else None
     name = database_url.rsplit("@", 1)[-1].rsplit("/", 1)[-1].split("?", 1)[0] or "database"
     return Console(
@@ -44,11 +47,25 @@ def console(
         actor=actor,
         write=write,
         ascii_only=ascii,
-        charts=known,
+        charts=charts,
         theme=theme,
         max_bulk=max_bulk or MAX_BULK,
         advance=advance,
     )
+
+
+@asynccontextmanager
+async def _engine_at(
+    database_url: str, charts: Mapping[str, type[LifecycleChart]] | None
+) -> AsyncIterator[Engine]:
+    """The engine, whose libraries are loaded behind the first picture."""
+    await asyncio.to_thread(import_module, "grantflow._engine")
+    from grantflow import Engine, KeyRing, charts_from_env
+
+    gc.freeze()  # what was loaded stays: looking through it for garbage, again and again, holds the screen up
+    known = charts or charts_from_env()
+    async with Engine.open(database_url, keys=KeyRing.from_env(), charts=known) as opened:
+        yield opened
 
 
 def run(

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from grantflow import definitions
 from grantflow.errors import GrantflowError
-from grantflow_machines import Actor
 from grantflow_tui._base import ConsoleScreen, said
 from grantflow_tui._blast import MAX_BULK
-from grantflow_tui._deed_dialog import DeedDialog
-from grantflow_tui._deeds import Deed, Offer, for_many, for_one
-from grantflow_tui._force import ForceDialog
 from grantflow_tui._look import Look
-from grantflow_tui._menu import VerbMenu
-from grantflow_tui._plan_dialog import PlanDialog, Targets
 from grantflow_tui._text import clean, lasting
 from grantflow_tui._writing import Ground, Writing
 
 if TYPE_CHECKING:
-    from grantflow import Engine, Installation
-    from grantflow_machines import LifecycleChart
+    from grantflow import Definition, Engine, Installation
+    from grantflow_machines import Actor, LifecycleChart
+    from grantflow_tui._deeds import Deed, Offer
+    from grantflow_tui._plan_dialog import Targets
 
 _SILENT_AFTER = timedelta(seconds=40)
 """A scheduler beats every ten seconds; one this old is not at work."""
+
+
+def _definitions(charts: Mapping[str, type[LifecycleChart]] | None) -> Mapping[str, Definition]:
+    """Compiled behind the first picture."""
+    from grantflow import charts_from_env, definitions
+
+    return definitions(charts or charts_from_env())
 
 
 class Acting(App[None]):
@@ -50,7 +54,7 @@ class Acting(App[None]):
     ) -> None:
         super().__init__()
         self._monotonic = monotonic
-        self.look = Look(definitions(charts), ascii_only=ascii_only)
+        self.look = Look(partial(_definitions, charts), ascii_only=ascii_only)
         self.writing = Writing(self.now_monotonic, actor)
         self.ground = Ground(self.now_monotonic)
         self.engine: Engine | None = None
@@ -137,9 +141,13 @@ class Acting(App[None]):
         elif self.actor is None or self.engine is None:
             self.tell(self.writing.why_not() or "the database is not open yet", bad=True)
         else:
+            from grantflow_tui._deed_dialog import DeedDialog
+
             await self.open_dialog(DeedDialog(self._write_mode(), needs_write=False))
 
     def _write_mode(self) -> Deed:
+        from grantflow_tui._deeds import Deed
+
         async def does(engine: Engine, actor: Actor, reason: str) -> str:
             await engine.ops.admit("console", "write mode", actor=actor, reason=reason)
             self.writing.begin(reason)
@@ -162,6 +170,8 @@ class Acting(App[None]):
             self.run_worker(self._open_force(installation_id), group="dialog", exclusive=True)
 
     async def _open_force(self, installation_id: str) -> None:
+        from grantflow_tui._force import ForceDialog
+
         if (seen := await self._seen(installation_id)) is not None:
             await self.open_dialog(ForceDialog(seen))
 
@@ -171,6 +181,9 @@ class Acting(App[None]):
             self.run_worker(self._open_verbs(targets, installation_id), group="dialog", exclusive=True)
 
     async def _open_verbs(self, targets: Targets, installation_id: str | None) -> None:
+        from grantflow_tui._deeds import for_many, for_one
+        from grantflow_tui._menu import VerbMenu
+
         screen = self.screen
         if installation_id is None:
             offers = for_many(self.look)
@@ -178,7 +191,7 @@ class Acting(App[None]):
             seen = await self._seen(installation_id)
             if seen is None:
                 return
-            targets = Targets(seen=seen)
+            targets = replace(targets, seen=seen)
             try:
                 offers = await for_one(self.opened_engine(), self.look, seen, self.operator())
             except GrantflowError as error:
@@ -196,6 +209,10 @@ class Acting(App[None]):
         self.refresh_headers()
 
     async def _open_offer(self, offer: Offer, targets: Targets) -> None:
+        from grantflow_tui._deed_dialog import DeedDialog
+        from grantflow_tui._force import ForceDialog
+        from grantflow_tui._plan_dialog import PlanDialog
+
         if offer.deed is not None:
             await self.open_dialog(DeedDialog(offer.deed))
         elif offer.verb == "force" and targets.seen is not None:
@@ -205,6 +222,8 @@ class Acting(App[None]):
 
     def open_deed(self, deed: Deed) -> None:
         """Open the dialog of a deed, or say why not."""
+        from grantflow_tui._deed_dialog import DeedDialog
+
         if self._may_act():
             self.call_later(self.open_dialog, DeedDialog(deed))
 

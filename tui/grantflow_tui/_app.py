@@ -17,23 +17,14 @@ from textual.binding import BindingType
 from textual.filter import LineFilter
 
 from grantflow.errors import GrantflowError
-from grantflow_machines import Actor
-from grantflow_tui import _keys, _saved
-from grantflow_tui._apps import AppsScreen
+from grantflow_tui import _keys, _late, _saved
 from grantflow_tui._ascii import AsciiFilter
-from grantflow_tui._audit import AuditScreen
 from grantflow_tui._base import ConsoleScreen, said
 from grantflow_tui._blast import MAX_BULK
-from grantflow_tui._browse import BrowseScreen
-from grantflow_tui._detail import DetailScreen
 from grantflow_tui._fleet import FleetScreen
-from grantflow_tui._help import HelpScreen
 from grantflow_tui._horizon import Horizon
-from grantflow_tui._jobs import JobsScreen
 from grantflow_tui._lines import Lines
-from grantflow_tui._palette import Commands, LineDialog
 from grantflow_tui._places import Place, Places
-from grantflow_tui._sweeps import SweepsScreen
 from grantflow_tui._text import clean
 from grantflow_tui._themes import DARK, LIGHT, PALETTES
 from grantflow_tui._travel import KEYS as TIME_KEYS
@@ -43,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grantflow import Engine
-    from grantflow_machines import LifecycleChart
+    from grantflow_machines import Actor, LifecycleChart
 
 EngineFactory = Callable[[], "AbstractAsyncContextManager[Engine]"]
 INTERVAL = 2.0
@@ -55,14 +46,14 @@ class Console(Travelling):
 
     TITLE = "grantflow"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = {Commands}  # noqa: RUF012 - textual's own declaration
+    COMMANDS = {_late.commands}  # noqa: RUF012 - textual's own declaration
     MODES = {  # noqa: RUF012 - textual's own declaration
         "fleet": FleetScreen,
-        "installations": BrowseScreen,
-        "jobs": JobsScreen,
-        "apps": AppsScreen,
-        "sweeps": SweepsScreen,
-        "audit": AuditScreen,
+        "installations": _late.installations,
+        "jobs": _late.jobs,
+        "apps": _late.apps,
+        "sweeps": _late.sweeps,
+        "audit": _late.audit,
     }
     DEFAULT_MODE = "fleet"
     CSS = """
@@ -147,6 +138,7 @@ class Console(Travelling):
                 screen.action_reload()
         if self._wrong_keys:
             self.tell(clean(self._wrong_keys), bad=True)
+        await asyncio.to_thread(_late.load)
 
     async def close_engine(self) -> None:
         """Close what was opened, also when it was still opening."""
@@ -276,7 +268,7 @@ class Console(Travelling):
             screen.use(place.filter)
         if place.installation is not None:
             self._heading = None
-            self.push_screen(DetailScreen(place.installation))
+            self.push_screen(_late.detail(place.installation))
         if self._heading is None:
             self.visited(place)
 
@@ -303,14 +295,14 @@ class Console(Travelling):
     def open_detail(self, installation_id: str) -> None:
         """Push the detail of one installation."""
         below = self.screen.place if isinstance(self.screen, ConsoleScreen) else Place(self.current_mode)
-        self.push_screen(DetailScreen(installation_id))
+        self.push_screen(_late.detail(installation_id))
         self.visited(replace(below, installation=installation_id))
 
     def action_help(self) -> None:
         """Keys, filter, states."""
         own = self.screen.own_keys if isinstance(self.screen, ConsoleScreen) else ()
         more = () if self.advance is None else (TIME_KEYS,)
-        self.push_screen(HelpScreen(self.look, self.keymap, own, more))
+        self.push_screen(_late.help_on(self.look, self.keymap, own, more))
         self.refresh_headers()
 
     def action_pause(self) -> None:
@@ -342,10 +334,10 @@ class Console(Travelling):
     def action_save_filter(self) -> None:
         """Ask for a name and keep the filter on screen under it."""
         screen = self.screen
-        if not isinstance(screen, BrowseScreen) or not screen.filter:
+        text = screen.filter if _late.lists_installations(screen) else ""
+        if not text:
             self.tell("there is no filter on screen to save")
             return
-        text = screen.filter
 
         def keep(name: str | None) -> None:
             self.refresh_headers()
@@ -364,7 +356,7 @@ class Console(Travelling):
         self, title: str, about: str, asks: str, then: Callable[[str | None], None], *, longest: int = 200
     ) -> None:
         """Ask for a line of text, or None where it is not given."""
-        self.push_screen(LineDialog(title, about, asks, longest=longest, ascii_only=self.look.ascii), then)
+        self.push_screen(_late.line_dialog(title, about, asks, longest=longest, ascii_only=self.look.ascii), then)
         self.refresh_headers()
 
     def action_command_palette(self) -> None:

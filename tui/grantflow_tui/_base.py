@@ -11,6 +11,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.css.query import NoMatches
+from textual.visual import VisualType
 from textual.widgets import Static
 
 from grantflow.errors import DatabaseError, GrantflowError
@@ -35,6 +36,18 @@ DIM = Style(dim=True)
 def said(error: GrantflowError) -> str:
     """An error and its hint on one line."""
     return clean(f"{error} · {error.hint}" if error.hint else error)
+
+
+class Quiet(Static):
+    """A text that is drawn, and places others, only when it says something else."""
+
+    _said: VisualType = ""
+
+    def update(self, content: VisualType = "", *, layout: bool = True) -> None:
+        """Say something, unless it stands there."""
+        if content != self._said:
+            self._said = content
+            super().update(content, layout=layout)
 
 
 class ConsoleScreen(TypesFirst[None]):
@@ -90,7 +103,7 @@ class ConsoleScreen(TypesFirst[None]):
 
     def compose(self) -> ComposeResult:
         """Header, body, status."""
-        yield Static(self.console_app.header(), id="header", markup=False)
+        yield Quiet(self.console_app.header(), id="header", markup=False)
         yield from self.body()
         if self.console_app.advance is not None:
             yield Static(self.console_app.time_line(), id="time", markup=False)
@@ -201,11 +214,11 @@ class ConsoleScreen(TypesFirst[None]):
     def refresh_header(self) -> None:
         """Draw the header anew."""
         for place in self.query("#header").results(Static):
-            place.update(self.console_app.header())
+            place.update(self.console_app.header(), layout=False)
         for place in self.query("#time").results(Static):
             place.update(self.console_app.time_line())
 
     def tell(self, message: str, *, bad: bool = False) -> None:
         """Say something in the status line."""
         for place in self.query("#status").results(Static):
-            place.update(Text(message, style=BAD if bad else Style()))
+            place.update(Text(message, style=BAD if bad else Style()), layout=False)

@@ -175,7 +175,7 @@ class BrowseScreen(Marking):
         """Another row, another preview."""
         here, now = self.chosen, self.list.now
         shown = _facets.preview(here, self.console_app.look, now) if here is not None and now is not None else ""
-        self.query_one("#preview", Static).update(shown)
+        self.query_one("#preview", Static).update(shown, layout=False)
 
     # -- the list -------------------------------------------------------------------------------
     def on_installation_list_wanted(self, event: InstallationList.Wanted) -> None:

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from grantflow.errors import FilterSyntaxError, GrantflowError
-from grantflow_tui._base import BAD, DIM, ConsoleScreen, said
+from grantflow_tui._base import BAD, DIM, ConsoleScreen, Quiet, said
 from grantflow_tui._command import command
 from grantflow_tui._field import Field
 from grantflow_tui._keys import on
@@ -93,7 +93,7 @@ class FilteredScreen(ConsoleScreen):
         with Horizontal(id="bar"):
             yield Static(" / ", id="slash", markup=False)
             yield FilterInput(id="filter", compact=True, placeholder=self.everything, max_length=1000)
-            yield Static("", id="count", markup=False)
+            yield Quiet("", id="count", markup=False)
         yield Static("", id="caret", markup=False)
 
     def command(self) -> str:

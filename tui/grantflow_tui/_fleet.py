@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,12 +23,18 @@ from grantflow_tui._text import bar, clean, term
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual.worker import Worker
+
     from grantflow import Counts, Engine, Incident, Matches, RecentChange
     from grantflow_tui._look import Look
     from grantflow_tui._works import Works
 
 _EVERY = 15
-"""The horizon walks an index: it is read every so many refreshes, and where the clock moved on."""
+"""The horizon walks an index: it is read every so many refreshes and where the clock moved on, beside them."""
+_QUICK, _PACE = 0.1, 0.02
+"""Seconds that counting what needs attention may take at each refresh; what takes longer is done less often."""
+_SHARE = 100
+"""The horizon rests for so many times as long as reading it took."""
 _CHANGES = 5
 _EMPTY = "  empty: engine.install(app, account=…, actor=…) makes the first installation"
 _DAY, _OLD = timedelta(days=1), timedelta(hours=1)
@@ -96,6 +103,10 @@ class FleetScreen(ConsoleScreen):
     def __init__(self) -> None:
         super().__init__()
         self._turn, self._drawn_at = 0, datetime.min.replace(tzinfo=UTC)
+        self._found: list[tuple[Attention, Matches]] = []
+        self._recount = 0
+        self._ahead_at = 0.0
+        self._counting: Worker[None] | None = None
 
     def body(self) -> ComposeResult:
         """Changes, attention and states; then the horizon and who is at work."""
@@ -110,22 +121,38 @@ class FleetScreen(ConsoleScreen):
         self.query_one("#states", Lines).show([Line(Text("  opening the database …", style=DIM))])
 
     async def load(self, engine: Engine) -> None:
-        """Counts every time, the horizon now and then."""
+        """Counters every time; what is counted anew as often as it is quick, the horizon now and then."""
         counts = await engine.counts()
         stopped = await engine.apps.held()
-        found = [(wish, await engine.count(wish.filter)) for wish in wishes(self.console_app.look)]
+        moved = abs(engine.now() - self._drawn_at) > _OLD
+        if moved or self._turn >= self._recount:
+            began = time.monotonic()
+            self._found = [(wish, await engine.count(wish.filter)) for wish in wishes(self.console_app.look)]
+            took = time.monotonic() - began
+            self._recount = self._turn + (1 if took < _QUICK else min(_EVERY, int(took / _PACE)))
         recent = await engine.ops.recent_changes(limit=_CHANGES, within=self.console_app.looks_back)
         works = await _works.read(engine)
         incidents = await engine.ops.incidents(limit=20)
         lines = [] if counts.total else [Line(Text(_EMPTY, style=DIM)), Line(Text())]
         lines += self._changes(recent.changes, engine.now())
-        lines += self._attention(found, stopped, works, incidents) + self._states(counts)
+        lines += self._attention(self._found, stopped, works, incidents) + self._states(counts)
         self.query_one("#states", Lines).show(lines)
         self.query_one("#works", Lines).show(self._works(works, engine.now()))
-        if self._turn % _EVERY == 0 or abs(engine.now() - self._drawn_at) > _OLD:
+        waited = self._turn % _EVERY == 0 and time.monotonic() >= self._ahead_at
+        if (moved or waited) and (self._counting is None or self._counting.is_finished):
             self._drawn_at = engine.now()
-            self.query_one("#horizon", Horizon).show(await _horizon.read(engine))
+            self._counting = self.run_worker(self._look_ahead(engine), group="horizon")
         self._turn += 1
+
+    async def _look_ahead(self, engine: Engine) -> None:
+        async def read() -> None:
+            began = time.monotonic()
+            bars = await _horizon.read(engine)
+            ended = time.monotonic()
+            self._ahead_at = ended + _SHARE * (ended - began)
+            self.query_one("#horizon", Horizon).show(bars)
+
+        await self.guarded(read)
 
     def _changes(self, changes: Sequence[RecentChange], now: datetime) -> list[Line]:
         lines = [rule("Changed lately")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -26,6 +26,8 @@ _HEAD = Style(bold=True, dim=True)
 _PLAIN = Style()
 _ON = Style(reverse=True)
 _WIDE, _WIDER = 92, 110
+_REDRAWN = timedelta(seconds=20)
+"""What ends soon counts its minutes down, even where nothing else happens."""
 Column = tuple[str, int]
 
 
@@ -104,6 +106,7 @@ class InstallationList(ScrollView, can_focus=True):
         self.cursor_id: str | None = None
         self._cursor = 0
         self._top = 0
+        self._drawn: datetime | None = None
 
     @property
     def current(self) -> Installation | None:
@@ -114,31 +117,38 @@ class InstallationList(ScrollView, can_focus=True):
     def show(self, rows: Rows, now: datetime, *, go: str = "") -> None:
         """Take a new window; the cursor stays on its installation unless it is sent to `start` or `end`."""
         line = self._cursor - self._top
+        still = not go and rows == self.rows and self._drawn is not None and now - self._drawn < _REDRAWN
         self.rows, self.now = rows, now
         found = rows.index(self.cursor_id)
         if go:
             self._cursor = 0 if go == "start" else max(0, len(rows.items) - 1)
         elif found is not None:
             self._cursor, self._top = found, found - line
-        self._settle()
+        self._settle(self._cursor if still else None)
 
     def _body(self) -> int:
         return max(1, self.size.height - 1)
 
-    def _settle(self) -> None:
-        count, body = len(self.rows.items), self._body()
+    def _settle(self, came_from: int | None = None) -> None:
+        """Put cursor and window right, and draw; a cursor that only moved within the window is two lines."""
+        count, body, top = len(self.rows.items), self._body(), self._top
         self._cursor = max(0, min(self._cursor, count - 1))
         self._top = max(0, min(self._top, count - body, self._cursor))
         self._top = max(self._top, self._cursor - body + 1)
         here = self.current
         self.cursor_id = None if here is None else here.id
         self.post_message(self.Moved(self))
-        self.refresh()
+        if came_from is None or self._top != top:
+            self._drawn = self.now
+            self.refresh()
+            return
+        for line in {came_from, self._cursor}:
+            self.refresh_lines(1 + line - top)
 
     def action_move(self, by: int) -> None:
         """Move the cursor, and fetch ahead where the window ends."""
-        self._cursor += by
-        self._settle()
+        came_from, self._cursor = self._cursor, self._cursor + by
+        self._settle(came_from)
         what = "onward" if by > 0 else "backward"
         if self.wish(what) is not None:
             self.post_message(self.Wanted(self, what))

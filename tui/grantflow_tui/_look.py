@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
@@ -44,15 +45,30 @@ _UNKNOWN = FACES[Severity.BAD]
 class Look:
     """Draws the states of all charts; `states` is every state the definitions declare, in their order."""
 
-    def __init__(self, definitions: Mapping[str, Any], *, ascii_only: bool = False) -> None:
+    def __init__(
+        self, definitions: Mapping[str, Any] | Callable[[], Mapping[str, Any]], *, ascii_only: bool = False
+    ) -> None:
         self.ascii = ascii_only
-        self.definitions = definitions
-        self.states: dict[str, Any] = {}
-        for definition in definitions.values():
+        self._definitions = definitions
+
+    @cached_property
+    def definitions(self) -> Mapping[str, Any]:
+        """The compiled charts by kind of app; where they are made on demand, by the first row that is drawn."""
+        return self._definitions() if callable(self._definitions) else self._definitions
+
+    @cached_property
+    def states(self) -> dict[str, Any]:
+        """Every state that is declared, in order."""
+        found: dict[str, Any] = {}
+        for definition in self.definitions.values():
             for value, info in definition.states.items():
-                self.states.setdefault(value, info)
+                found.setdefault(value, info)
+        return found
+
+    @cached_property
+    def _later(self) -> frozenset[str]:
         pending = [value for value, info in self.states.items() if info.severity is Severity.PENDING]
-        self._later = frozenset(pending[1:])
+        return frozenset(pending[1:])
 
     def face(self, state: str) -> Face:
         """The class of a state; what no chart knows looks bad."""

@@ -22,6 +22,8 @@ def inert(text: str) -> str:
     >>> inert("a\x1b[31mb\n\u202ec")
     'a[31mb c'
     """
+    if text.isascii() and text.isprintable():
+        return text
     out: list[str] = []
     marks = 0
     for char in text:

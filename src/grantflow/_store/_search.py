@@ -55,6 +55,8 @@ from grantflow_machines import Instant
 FEW = 10_000
 """Rows that are sorted without a second thought."""
 MAX_BRANCHES = 12
+_SAMPLE = 500
+"""Rows of a way that are looked at before millions are."""
 
 _TABLE = _names.INSTALLATION
 _APP = _names.APP
@@ -79,7 +81,7 @@ _LISTED = (
 )
 _HORIZON = (
     f"SELECT count(*) FROM {_TABLE} i INDEXED BY {FIELDS['expires'].index} "
-    "WHERE i.state = ? AND i.deadline_at >= ? AND i.deadline_at < ?"
+    "WHERE i.state IN (SELECT value FROM json_each(?)) AND i.deadline_at >= ? AND i.deadline_at < ?"
 )
 
 
@@ -167,10 +169,8 @@ def count(conn: Connection, query: Query, now: Instant, bound: int) -> int:
 
 def horizon(conn: Connection, edges: Sequence[Instant], live: Collection[str]) -> list[int]:
     """Live grants that end in each span between two neighbouring edges; the last edge is excluded."""
-    return [
-        sum(conn.execute(_HORIZON, (state, low, high)).fetchone()[0] for state in live)
-        for low, high in pairwise(edges)
-    ]
+    states = json.dumps(sorted(live))
+    return [conn.execute(_HORIZON, (states, low, high)).fetchone()[0] for low, high in pairwise(edges)]
 
 
 def explain(conn: Connection, query: Query, now: Instant) -> list[str]:
@@ -215,7 +215,7 @@ def _chosen(conn: Connection, search: _Search, query: Query, *, ordered: bool) -
         if _is_few(conn, way):
             return way
     if not ordered and search.ways:
-        return search.ways[0]
+        return max(search.ways, key=lambda way: _hits(conn, search, way))
     for way in search.ways:
         if query.sort in way.sorts:
             return way
@@ -234,6 +234,20 @@ def _is_few(conn: Connection, way: _Way) -> bool:
         if left < 0:
             return False
     return True
+
+
+def _hits(conn: Connection, search: _Search, way: _Way) -> int:
+    """Matches among the first rows of a way: where all ways lead to many, the densest beginning is counted first."""
+    if len(search.ways) == 1:
+        return 0
+    branch, rest = way.branches[0], search.rest(way)
+    where = " AND ".join(f"({clause.sql})" for clause in rest) or "TRUE"
+    first = branch.source(())
+    values = (*first.values, _SAMPLE, *(value for clause in rest for value in clause.values))
+    keys = f"WITH k AS MATERIALIZED (SELECT i.pk AS pk {first.sql} LIMIT ?) "
+    sql = f"{keys}SELECT count(*) FROM k CROSS JOIN {_TABLE} i ON i.pk = k.pk WHERE {where}"
+    found: int = conn.execute(sql, values).fetchone()[0]
+    return found
 
 
 # -- conditions and ways ------------------------------------------------------------------------------
@@ -308,20 +322,15 @@ def _way(term: Term, name: str, now: Instant, states: Sequence[str], known: Stat
 
 
 def _deadline_way(values: Sequence[Value], states: Sequence[str], settles: frozenset[str]) -> _Way:
-    """Each span of deadlines in each state."""
+    """Each span of deadlines; the index knows no states, so that one walk looks at all of them."""
     index, column = FIELDS["expires"].index, COLUMNS["expires"]
-    if len(values) * len(states) > MAX_BRANCHES:
-        state = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
-        pairs = [(state, any_of(column, values))]
-    else:
-        each = [Clause("i.state = ?", (state,)) for state in states]
-        pairs = [(state, value_of(column, value)) for state in each for value in values]
+    state = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
+    few = len(values) <= MAX_BRANCHES
+    spans = [value_of(column, value) for value in values] if few else [any_of(column, values)]
     branches = tuple(
-        _Branch(index, Clause(f"{state.sql} AND ({span.sql})", (*state.values, *span.values)))
-        for state, span in pairs
+        _Branch(index, Clause(f"{state.sql} AND ({span.sql})", (*state.values, *span.values))) for span in spans
     )
-    sorts = frozenset(("expires",)) if len(pairs) > 1 or len(states) == 1 else frozenset[str]()
-    return _Way(branches, settles | {"state"}, sorts)
+    return _Way(branches, settles | {"state"}, frozenset(("expires",)) if few else frozenset[str]())
 
 
 def _word_branches(term: Term) -> tuple[_Branch, ...]:

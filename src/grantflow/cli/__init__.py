@@ -25,6 +25,7 @@ from grantflow.cli import (
 )
 from grantflow.cli._errors import INTERRUPTED, code_of, report
 from grantflow.cli._out import be_plain, reader_left, say
+from grantflow.cli._plain import without_pydantic
 from grantflow.cli._run import Run
 
 __all__ = ["app", "main"]
@@ -91,7 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "utf" not in (stream.encoding or "").lower() and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a glyph must not end a command on an old terminal
     try:
-        code = int(app(args=arguments, prog_name="grantflow", standalone_mode=False) or 0)
+        command = without_pydantic(typer.main.get_command(app))
+        code = int(command(args=arguments, prog_name="grantflow", standalone_mode=False) or 0)
         sys.stdout.flush()
     except BrokenPipeError:
         return reader_left()
