@@ -129,6 +129,7 @@ async def test_more_held_rows_than_a_sweep_reads_at_once_keep_nobody_waiting(
     assert report.next_due_at is None or report.next_due_at > clock.now(), "what is held is not rung for"
 
 
+@pytest.mark.slow
 async def test_more_rows_than_a_sweep_reads_at_once_that_it_cannot_judge_keep_nobody_waiting(
     engine: Engine, file: Path, clock: ManualClock
 ) -> None:

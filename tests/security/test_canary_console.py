@@ -20,6 +20,7 @@ from grantflow_tui._confirm import ConfirmDialog
 from grantflow_tui._deed_dialog import DeedDialog
 from grantflow_tui._detail import DetailScreen
 from grantflow_tui._dialog import ActionDialog
+from grantflow_tui._field import TypesFirst
 from grantflow_tui._filtered import FilteredScreen
 from grantflow_tui._fleet import FleetScreen
 from grantflow_tui._force import ForceDialog
@@ -42,7 +43,7 @@ SCREENS = {
     *(FleetScreen, BrowseScreen, DetailScreen, AppsScreen, SweepsScreen, JobsScreen, AuditScreen, HelpScreen),
     *(VerbMenu, ForceDialog, PlanDialog, DeedDialog, ConfirmDialog, LineDialog),
 }
-BASES = {ConsoleScreen, FilteredScreen, Marking, ActionDialog}
+BASES = {TypesFirst, ConsoleScreen, FilteredScreen, Marking, ActionDialog}
 
 
 def every_screen() -> set[type]:

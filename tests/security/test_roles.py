@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -157,8 +157,11 @@ async def row(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         made = await put_into(stage, *request.param)
         store = stage.engine._core.store
 
-        async def dry(load: Load, work: Callable[[Any], Change]) -> NoReturn:
-            raise Accepted(work(await store.load(load)))
+        async def dry(load: Load, work: Callable[[Any], Change]) -> Change:
+            change = work(await store.load(load))
+            if change.action is not None and change.action.outcome == "refused":
+                return change  # the line of the record about an operator who was refused
+            raise Accepted(change)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(store, "transact", dry)
@@ -193,7 +196,7 @@ def test_the_tables_of_this_test_name_every_event_of_every_chart() -> None:
 async def test_send_accepts_only_whom_the_charts_role_names(row: Row) -> None:
     definition = definitions()[row.kind]
     accepted = 0
-    with row.stage.unchanged():
+    with row.stage.unchanged(audit=False):
         for event in [*definition.events, "no_such_event"]:
             for name in ACTORS:
                 actor = actor_of(name, row.kind)
@@ -301,11 +304,11 @@ async def test_each_verb_is_refused_to_everybody_its_role_does_not_name(tmp_path
                 if role(actor, kind):
                     continue
                 refused += 1
-                before = stage.checksum()
+                before = stage.checksum(audit=False)
                 with pytest.raises(GrantflowError) as caught:
                     await call(stage.engine, row, actor, waiting.id)
                 assert caught.value.code in {"refused", "permission_denied", "not_found"}, (verb, name)
                 hidden = verb not in OPENERS or caught.value.code == "not_found"
                 assert hidden, (verb, name, "a stranger learns that it exists")
-                assert stage.checksum() == before, (verb, name)
+                assert stage.checksum(audit=False) == before, (verb, name)
         assert refused > 140
