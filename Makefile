@@ -17,8 +17,8 @@ QUICK_TESTS := tests/engine $(wildcard tests/machines/test_[cdit]*.py)
 # Tests, and the examples in docstrings.
 TESTED := tests src machines tui scheduler
 
-# Every core, up to four; a file stays with one process, so what a module sets up is set up once.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# Tests wait more than they work, so four at a time also on two cores; a file stays with one process and its fixtures.
+PARALLEL := -n 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick check lint format types imports test test-long test-browser pictures bench clean
