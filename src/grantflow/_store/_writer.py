@@ -15,6 +15,7 @@ from typing import Any
 import aiosqlite
 
 from grantflow._store._connection import Counts, Job
+from grantflow._store._ending import let_go
 from grantflow._store._errors import translated
 from grantflow._store._writing import flush_counts
 from grantflow.errors import DatabaseError, GrantflowError
@@ -148,7 +149,7 @@ class Writer:
         try:
             await asyncio.shield(done)
         finally:
-            await self._aio.close()
+            await let_go(self._aio)
 
 
 def _settle(outcomes: list[_Outcome]) -> None:

@@ -18,7 +18,7 @@ from grantflow._rows import Load
 from grantflow._store import _schema
 from grantflow._store._chunk import chunk_job
 from grantflow._store._connection import Job
-from grantflow._store._ending import ended
+from grantflow._store._ending import ended, let_go, reported
 from grantflow._store._errors import translated
 from grantflow._store._lock import FileLock, needs_lock
 from grantflow._store._readers import Readers
@@ -84,12 +84,12 @@ class SqliteStore(SqlStore):
             readers: list[aiosqlite.Connection] = []
             try:
                 connection = await _connected(path, timeout=timeout)
-                undo.push_async_callback(connection.close)
+                undo.push_async_callback(let_go, connection)
                 pragmas = await connection._execute(_prepare, connection._conn, held, settings, now)  # noqa: SLF001 - pinned
                 uri = f"file:{quote(str(path))}?mode=ro"
                 while len(readers) < _READERS:
                     readers.append(await _connected(uri, uri=True))
-                    undo.push_async_callback(readers[-1].close)
+                    undo.push_async_callback(let_go, readers[-1])
             except sqlite3.Error as error:
                 raise translated(error) from error
             facts = {"sqlite": sqlite3.sqlite_version, "lock_file": "not needed" if lock is None else lock.path.name}
@@ -150,7 +150,7 @@ class SqliteStore(SqlStore):
                 last.callback(self._lock.close)
             last.push_async_callback(self.writer.close)
             for reader in self._readers:
-                last.push_async_callback(reader.close)
+                last.push_async_callback(let_go, reader)
 
 
 async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:
@@ -159,8 +159,7 @@ async def _connected(path: Path | str, **settings: Any) -> aiosqlite.Connection:
     try:
         return await connection
     except BaseException:
-        # Its thread reports to this loop once more; a loop that closes first makes it print a traceback.
-        await asyncio.to_thread(connection._thread.join)  # noqa: SLF001 - aiosqlite has no door for that
+        await reported(connection)
         raise
 
 
