@@ -107,7 +107,9 @@ class Lines(ScrollView, can_focus=True):
         self._top = 0
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Take new lines; the cursor stays on its link, or near it where that is gone."""
+        """Take new lines; the cursor stays on its link, or near it where that is gone. What is the same rests."""
+        if [*lines] == [*self.lines]:
+            return
         here = self.current
         self.lines = lines
         if here is not None:
