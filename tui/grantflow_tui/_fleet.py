@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _EVERY = 15
 """The horizon walks an index: it is read every so many refreshes and where the clock moved on, beside them."""
-_QUICK, _PACE = 0.1, 0.02
-"""Seconds that counting what needs attention may take at each refresh; what takes longer is done less often."""
+_PACE = 0.01
+"""Seconds that counting what needs attention may take a refresh; what takes longer is done less often."""
 _SHARE = 100
 """The horizon rests for so many times as long as reading it took."""
 _CHANGES = 5
@@ -129,7 +129,7 @@ class FleetScreen(ConsoleScreen):
             began = time.monotonic()
             self._found = [(wish, await engine.count(wish.filter)) for wish in wishes(self.console_app.look)]
             took = time.monotonic() - began
-            self._recount = self._turn + (1 if took < _QUICK else min(_EVERY, int(took / _PACE)))
+            self._recount = self._turn + max(1, min(_EVERY, int(took / _PACE)))
         recent = await engine.ops.recent_changes(limit=_CHANGES, within=self.console_app.looks_back)
         works = await _works.read(engine)
         incidents = await engine.ops.incidents(limit=20)
