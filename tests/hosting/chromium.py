@@ -207,7 +207,7 @@ class Tab:
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Tab]:
     """A browser with a profile of its own."""
-    assert FOUND is not None
+    assert FOUND is not None, "there is no chromium: install Debian's, or set CHROMIUM=/path/to/chromium"
     to_child, ours_out = os.pipe()
     ours_in, from_child = os.pipe()
 

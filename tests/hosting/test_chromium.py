@@ -11,11 +11,11 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from grantflow.testing import sample_app
-from tests.hosting.chromium import FOUND, Tab, chromium, served
+from tests.hosting.chromium import Tab, chromium, served
 from tests.hosting.world import YEAR, World, world_at
 from tests.journeys.stage import MARIA
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(FOUND is None, reason="there is no chromium on this machine")]
+pytestmark = pytest.mark.browser
 
 
 @dataclass

@@ -10,9 +10,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from grantflow.demo._web import marketplace
-from tests.hosting.chromium import FOUND, Tab, chromium, served
+from tests.hosting.chromium import Tab, chromium, served
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(FOUND is None, reason="there is no chromium on this machine")]
+pytestmark = pytest.mark.browser
 
 
 class Later:
