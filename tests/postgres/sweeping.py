@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from grantflow._rows import TransitionRow
+from grantflow._ports import Work
+from grantflow._rows import Change, Snapshot, TransitionRow
 from grantflow._store._statements import INSTALLATION_COLUMNS, columns, listed
 from grantflow._store.postgres import PostgresStore
 from tests.postgres.outside import Outside
-from tests.store.builders import DAY, NOW, moving, new_app, new_installation
+from tests.store.builders import DAY, NOW, move, new_app, new_installation
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -25,14 +26,28 @@ class Sweeping:
     def __init__(self) -> None:
         self.done = 0
         """Rows whose move was acknowledged."""
+        self._runs = 0
 
     async def run(self, store: PostgresStore) -> None:
         """Until nothing is due."""
+        self._runs += 1
+        work = in_run(f"run {self._runs}")
         while due := await store.due(NOW + DAY, 500):
             pks = sorted(due)
             for start in range(0, len(pks), 10):
-                chunk = await store.sweep_chunk(pks[start : start + 10], NOW + DAY, moving("over", notice=True), 1)
+                chunk = await store.sweep_chunk(pks[start : start + 10], NOW + DAY, work, 1)
                 self.done += len(chunk.changes)
+
+
+def in_run(name: str) -> Work:
+    """Work of one sweep, which its steps are known by."""
+
+    def work(found: Snapshot) -> Change:
+        change = move(found, "over", notice=True)
+        change.transitions[0].run_id = name
+        return change
+
+    return work
 
 
 async def filled(store: PostgresStore, count: int) -> None:

@@ -32,12 +32,16 @@ from tests.postgres.server import Server
 from tests.postgres.sweeping import Sweeping, each_moved_once, filled, until
 from tests.store.builders import DAY, NOW, attempt, fresh, move, moving, new_app, new_installation, recorded
 
+NATURAL = Load(natural=("crm", "acme", "subject-i1", "default"))
+"""The way to a row that is locked before it is read; who names it by its id goes by a lane."""
 HASTY = Settings(busy_timeout=timedelta(milliseconds=150))
 
 
 async def until_free(store: PostgresStore) -> None:
     """Wait until every connection is back in the pool."""
-    await until(lambda: not store._writing and store.pool.get_idle_size() == store.pool.get_size())
+    await until(
+        lambda: not store._writing and not store._lanes.busy and store.pool.get_idle_size() == store.pool.get_size()
+    )
 
 
 # -- the server ---------------------------------------------------------------------------------------
@@ -131,7 +135,7 @@ async def test_a_commit_without_an_answer_is_looked_up(
         raise asyncpg.ConnectionDoesNotExistError
 
     monkeypatch.setattr(Transaction, "commit", breaks)
-    change = await store.transact(Load(installation="i1"), moving("over", notice=True))
+    change = await store.transact(NATURAL, moving("over", notice=True))
     assert change.installation is not None
     assert (change.installation.state, change.installation.version) == ("over", 2)
     assert broken == (1 if written else 2)
@@ -166,7 +170,7 @@ async def test_an_id_that_somebody_else_was_given_after_a_crash_proves_nothing(
         raise asyncpg.ConnectionDoesNotExistError
 
     monkeypatch.setattr(Transaction, "commit", breaks)
-    change = await store.transact(Load(installation="i1"), moving("over", notice=True))
+    change = await store.transact(NATURAL, moving("over", notice=True))
     assert change.installation is not None
     assert broken == 2, "what the server calls committed was somebody else's"
     assert [step.version for step in await store.history(row.pk, 9, None)] == [2, 1]

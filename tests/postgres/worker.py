@@ -12,27 +12,30 @@ import time
 from dataclasses import astuple
 from functools import partial
 
-from asyncpg.transaction import Transaction
+import asyncpg
 
 from grantflow import Settings
 from grantflow._rows import Change, Load, Snapshot
+from grantflow._store import _pg_lanes
+from grantflow._store._pg_moves import Move
 from grantflow._store.postgres import PostgresStore
 from grantflow.errors import Conflict
 from tests.postgres.linear import Op
-from tests.store.builders import DAY, NOW, move, moving
+from tests.postgres.sweeping import in_run
+from tests.store.builders import DAY, NOW, move
 from tests.store.processes import crowd, ready, say
 
 
-async def sweeps(url: str, _: int = 0) -> None:
+async def sweeps(url: str, number: int = 0) -> None:
     """Bring every due row to its end beside others who do the same; says how many it moved."""
     store = await PostgresStore.open(url, Settings(), NOW)
     ready()
-    moved = 0
+    moved, work = 0, in_run(f"run {number}")
     try:
         while due := await store.due(NOW + DAY, 500):
             pks = sorted(due)
             for start in range(0, len(pks), 10):
-                chunk = await store.sweep_chunk(pks[start : start + 10], NOW + DAY, moving("over", notice=True), 0.01)
+                chunk = await store.sweep_chunk(pks[start : start + 10], NOW + DAY, work, 0.01)
                 moved += len(chunk.changes)
     finally:
         await store.close()
@@ -71,16 +74,16 @@ async def records(url: str, times: int, number: int) -> None:
 
 
 async def forgets(url: str, times: int, number: int) -> None:
-    """`records` with a defect: one of the processes calls some transactions committed that were rolled back."""
+    """`records` with a defect: one of the processes calls some moves written that were not."""
     if number == 0:
-        commit, commits = Transaction.commit, 0
+        write, writes = _pg_lanes._write, 0
 
-        async def some(self: Transaction) -> None:
-            nonlocal commits
-            commits += 1
-            await (self.rollback() if commits % 5 == 0 else commit(self))
+        async def forgetful(conn: asyncpg.Connection, some: list[Move]) -> set[int]:
+            nonlocal writes
+            writes += 1
+            return {move.seen.pk for move in some} if writes % 5 == 0 else await write(conn, some)
 
-        Transaction.commit = some
+        _pg_lanes._write = forgetful
     await records(url, times, number)
 
 
@@ -94,7 +97,7 @@ async def dies(url: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
-    await store.transact(Load(installation="i1"), work)
+    await store.transact(Load(natural=("crm", "acme", "subject-i1", "default")), work)
 
 
 if __name__ == "__main__":

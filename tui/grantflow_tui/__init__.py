@@ -55,9 +55,7 @@ def console(
 
 
 @asynccontextmanager
-async def _engine_at(
-    database_url: str, charts: Mapping[str, type[LifecycleChart]] | None
-) -> AsyncIterator[Engine]:
+async def _engine_at(database_url: str, charts: Mapping[str, type[LifecycleChart]] | None) -> AsyncIterator[Engine]:
     """The engine, whose libraries are loaded behind the first picture."""
     await asyncio.to_thread(import_module, "grantflow._engine")
     from grantflow import Engine, KeyRing, charts_from_env

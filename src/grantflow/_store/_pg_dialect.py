@@ -183,8 +183,12 @@ def _names(columns: str) -> list[str]:
     return [name.strip(' "') for name in columns.split(",")]
 
 
+def arrays(table: str, names: Sequence[str]) -> list[str]:
+    """The type of an array of each column."""
+    kinds = [_TABLES[table].columns[name].type for name in names]
+    return [next((array for kind, array in _ARRAYS if isinstance(known, kind)), "text[]") for known in kinds]
+
+
 def _arrays(table: str, names: list[str]) -> list[str]:
     """Places with the type of an array of each column."""
-    kinds = [_TABLES[table].columns[name].type for name in names]
-    arrays = [next((array for kind, array in _ARRAYS if isinstance(known, kind)), "text[]") for known in kinds]
-    return [f"${place}::{array}" for place, array in enumerate(arrays, start=1)]
+    return [f"${place}::{array}" for place, array in enumerate(arrays(table, names), start=1)]

@@ -1,4 +1,6 @@
-"""The PostgreSQL adapter: a pool of connections, one transaction for each write, rows locked before they are read."""
+"""The PostgreSQL adapter. Plain moves go by lanes, many in one statement; everything else has a transaction of its
+own on a pool of connections, and locks rows before it reads them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,10 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -18,8 +21,9 @@ from grantflow._clock import WRONG_CLOCK, FollowedClock
 from grantflow._config import Settings
 from grantflow._controls import Leader
 from grantflow._ports import ChunkDone, Work
-from grantflow._rows import BeatRow, Load
-from grantflow._store import _pg_lead, _pg_schema
+from grantflow._rows import BeatRow, Change, Load
+from grantflow._store import _pg_lead, _pg_schema, _reading, _writing
+from grantflow._store import _pg_moves as moves
 from grantflow._store import _statements as sql
 from grantflow._store._chunk import decide, written
 from grantflow._store._connection import Counts, Job, RowRefused
@@ -28,16 +32,16 @@ from grantflow._store._pg_connection import Bridge, crossing
 from grantflow._store._pg_errors import DATABASE_FAILURES, is_away, may_run_again, translated
 from grantflow._store._pg_fate import LOOK, SINCE, UNKNOWN, Uncertain
 from grantflow._store._pg_hints import Hints
+from grantflow._store._pg_lanes import Lanes
 from grantflow._store._pg_lead import NOW
 from grantflow._store._pg_locks import CLAIM, HOLD, Turns, locks
 from grantflow._store._sql_store import SqlStore
-from grantflow._store._writing import flush_counts
 from grantflow.errors import BadInput, ConfigurationError, DatabaseError, DatabaseUnreachable, GrantflowError
 from grantflow_machines import Instant
 
 T = TypeVar("T")
 _log = logging.getLogger("grantflow")
-_CONNECTIONS = 10
+_CONNECTIONS = 8
 _SLICE = 500
 """Rows of a chunk that are claimed and read at once."""
 _WARN = timedelta(seconds=1)
@@ -56,7 +60,14 @@ _INVALID = (
 class PostgresStore(SqlStore):
     """The Store port on one PostgreSQL database; as many processes as one likes may share it."""
 
-    def __init__(self, url: str, pool: asyncpg.Pool, patience: float, facts: dict[str, str]) -> None:
+    def __init__(
+        self,
+        url: str,
+        pool: asyncpg.Pool,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        patience: float,
+        facts: dict[str, str],
+    ) -> None:
         self.pool = pool
         self._patience = patience
         self._facts = facts
@@ -67,6 +78,7 @@ class PostgresStore(SqlStore):
         self._since = ""
         self._following: asyncio.Task[None] | None = None
         self._hints = Hints(url, pool, patience)
+        self._lanes = Lanes(connect, self._long_way)
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -107,7 +119,7 @@ class PostgresStore(SqlStore):
         try:
             async with pool.acquire() as conn:
                 await _pg_schema.ensure(conn, now)
-                store = cls(url, pool, patience, await _facts(conn))
+                store = cls(url, pool, partial(_lane, url, settings), patience, await _facts(conn))
                 await store._look(conn)
         except DATABASE_FAILURES as error:
             pool.terminate()
@@ -119,6 +131,35 @@ class PostgresStore(SqlStore):
         return store
 
     # -- writing --------------------------------------------------------------------------------
+    async def transact(self, load: Load, work: Work) -> Change:
+        """See Store.transact."""
+        if load.installation is None or load.consents_of is not None or load.foreign or load.job is not None:
+            return await super().transact(load, work)
+        self._refuse_when_closed()
+        return await self._lanes.transact(load, work)
+
+    async def _long_way(self, load: Load, work: Work, maybe: Change | None) -> Change:
+        """`maybe` was sent to be written, and nobody knows whether it was; then only the rows can tell."""
+        if maybe is None:
+            return await super().transact(load, work)
+
+        def job(bridge: Bridge, counts: Counts) -> Change:
+            if moves.written(bridge, [maybe]):
+                return maybe
+            found = _reading.load(bridge, load)
+            version = None if found.installation is None else found.installation.version
+            try:
+                change = work(found)
+            except GrantflowError:
+                if version == maybe.expected_version:  # what was sent may still arrive
+                    raise DatabaseUnreachable(UNKNOWN, hint=LOOK) from None
+                raise
+            _writing.write(bridge, change, counts)
+            return change
+
+        done: Change = await self._write(job, load)
+        return done
+
     async def _write(self, job: Job, load: Load | None = None) -> Any:
         """See SqlStore; a caller that is cancelled leaves, the transaction it began comes to its end."""
         self._refuse_when_closed()
@@ -195,13 +236,27 @@ class PostgresStore(SqlStore):
             conn.fetch(HOLD, list(installations), list(attempts))
 
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
-        """See Store.sweep_chunk; rows that another process holds are skipped."""
+        """See Store.sweep_chunk; rows that another process holds are skipped, and a commit is a small part of it."""
+        self._refuse_when_closed()
+        before = self._begun
+        swept = await self._lanes.sweep(pks, now, work, lambda waited: waited > budget and self._begun != before)
+        if swept.maybe:
+            sent = [move.change for move in swept.maybe]
+            known = await self._read(lambda bridge: moves.written(bridge, sent))
+            swept.done.changes += known
+            there = {change.installation.pk for change in known if change.installation is not None}
+            swept.rest = [pk for pk in swept.rest if pk not in there]
+        if not swept.rest:
+            return swept.done
         begun = self._begun + 1
 
         def undisturbed() -> bool:
-            return self._begun == begun and len(self._writing) == 1
+            return self._begun == begun and len(self._writing) == 1 and not self._lanes.busy
 
-        done: ChunkDone = await self._write(_chunk_job(pks, now, work, budget, undisturbed))
+        done: ChunkDone = await self._write(_chunk_job(swept.rest, now, work, budget, undisturbed))
+        done.changes += swept.done.changes
+        done.skipped += swept.done.skipped
+        done.left = [*done.left, *swept.done.left]
         return done
 
     async def beat(self, row: BeatRow, lead: int = 0) -> bool:
@@ -302,6 +357,7 @@ class PostgresStore(SqlStore):
         if self._following is not None:
             self._following.cancel()
         await self._hints.close()
+        await self._lanes.close(self._patience)
         if self._writing:
             await asyncio.wait(self._writing, timeout=self._patience)
         try:
@@ -317,7 +373,7 @@ def _run(bridge: Bridge, job: Job, load: Load | None) -> tuple[str, Any]:
     name = str(bridge.fetch(text, *values)[0][0])
     counts = Counts()
     result = job(bridge, counts)
-    flush_counts(bridge, counts, bridge.slot)
+    _writing.flush_counts(bridge, counts, bridge.slot)
     return name, result
 
 
@@ -363,6 +419,18 @@ def _set_up(settings: Settings) -> Callable[[asyncpg.Connection], Any]:
         await conn.execute(text)
 
     return init
+
+
+async def _lane(url: str, settings: Settings) -> asyncpg.Connection:
+    """A connection for plain moves: their plans do not depend on how many rows there are."""
+    conn = await asyncpg.connect(url, timeout=settings.busy_timeout.total_seconds(), statement_cache_size=256)
+    try:
+        await _set_up(settings)(conn)
+        await conn.execute("SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off")
+    except BaseException:
+        conn.terminate()
+        raise
+    return conn
 
 
 async def _as_it_was(conn: asyncpg.Connection) -> None:
