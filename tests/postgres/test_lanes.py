@@ -264,6 +264,22 @@ def _conflict(_: Snapshot) -> Change:
     raise Conflict
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+async def test_who_comes_while_the_last_lane_ends_is_served(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, lanes: int
+) -> None:
+    monkeypatch.setattr(_pg_lanes, "_LANES", lanes)
+    names = await several(store, 40)
+
+    async def caller(name: str) -> None:
+        for number in range(15):
+            await store.transact(Load(installation=name), moving(f"state {number}"))
+
+    for some in (names[:1], names[:3], names):
+        await asyncio.wait_for(asyncio.gather(*map(caller, some)), 20)
+    assert len(await trail(store, "i1")) == 46
+
+
 async def test_a_caller_who_leaves_takes_nobody_along(store: PostgresStore) -> None:
     names = await several(store, 5)
     going = [asyncio.ensure_future(store.transact(Load(installation=name), moving("over"))) for name in names]

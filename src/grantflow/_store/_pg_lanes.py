@@ -8,6 +8,7 @@ long way by itself, so that nobody pays for a neighbour's row.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +25,7 @@ from grantflow._store._pg_moves import Move
 from grantflow.errors import GrantflowError, Quarantined
 from grantflow_machines import Instant
 
+_log = logging.getLogger("grantflow")
 _LANES = 2
 """One reads and decides while the server writes for the other."""
 _TOGETHER = 256
@@ -83,6 +85,7 @@ class Lanes:
         self._idle: list[asyncpg.Connection] = []
         self._waiting: list[_Asked] = []
         self._served: set[str] = set()
+        self._running = 0
         self._open: set[asyncio.Task[None]] = set()
         self._sweeping: set[asyncio.Task[None]] = set()
         self._apps = moves.Apps()
@@ -103,21 +106,25 @@ class Lanes:
         return change if change is not None else await self._long_way(load, work, asked.maybe)
 
     def _serve(self) -> None:
-        if len(self._open) < _LANES:
+        if self._running < _LANES:
+            self._running += 1
             lane = asyncio.get_running_loop().create_task(self._lane())
             self._open.add(lane)
             lane.add_done_callback(self._open.discard)
 
     async def _lane(self) -> None:
-        while group := self._next():
-            keys = {asked.key for asked in group}
-            self._served |= keys
-            try:
-                await self._together(group)
-            finally:
-                self._served -= keys
-                for asked in group:
-                    asked.tell(None)
+        try:
+            while group := self._next():
+                keys = {asked.key for asked in group}
+                self._served |= keys
+                try:
+                    await self._together(group)
+                finally:
+                    self._served -= keys
+                    for asked in group:
+                        asked.tell(None)
+        finally:
+            self._running -= 1  # at once when nobody waits: who comes next must not count on this lane
 
     def _next(self) -> list[_Asked]:
         """Those who came first, each installation once."""
@@ -158,6 +165,8 @@ class Lanes:
             if not _uncertain(error):
                 for asked, _ in decided:
                     asked.maybe = None
+        except Exception:  # the others in this lane must not wait for ever for a defect of ours
+            _log.exception("moves were not written together; each goes by itself")
 
     def _decided(self, asked: _Asked, row: asyncpg.Record | None) -> Move | None:
         """A move to write; None where the caller has the answer already or must go the long way."""
@@ -271,6 +280,8 @@ class Lanes:
             lane.cancel()
             with suppress(asyncio.CancelledError):
                 await ended(lane)
+        for asked in self._waiting:
+            asked.tell(None)
         idle, self._idle = self._idle, []
         for conn in idle:
             with suppress(*DATABASE_FAILURES):
