@@ -406,8 +406,10 @@ async def test_plans_that_were_made_on_an_empty_database_find_rows_by_their_keys
     try:
         for text in texts:
             places = [None] * len(set(re.findall(r"\$\d+", text)))
-            plan = "\n".join(line for (line,) in await conn.fetch(f"EXPLAIN (GENERIC_PLAN) {text}", *places))
-            assert "Seq Scan" not in plan, plan
-            assert "Index Scan" in plan
+            plan = [line for (line,) in await conn.fetch(f"EXPLAIN (GENERIC_PLAN) {text}", *places)]
+            looks = [n for n, line in enumerate(plan) if "Seq Scan" in line or "Index Scan" in line]
+            assert looks
+            for n in looks:
+                assert "Index Cond" in plan[n + 1], "\n".join(plan)
     finally:
         await conn.close()

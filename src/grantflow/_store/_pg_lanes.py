@@ -28,8 +28,8 @@ from grantflow_machines import Instant
 _log = logging.getLogger("grantflow")
 _LANES = 2
 """One reads and decides while the server writes for the other."""
-_TOGETHER = 256
-"""Callers who are served at once."""
+_TOGETHER = 64
+"""Callers who are served at once; with more of them the other lane has nobody."""
 _PIECE = 100
 """Rows of a sweep in one statement; the smaller, the sooner somebody else has a turn."""
 _BREATH = 0.002
@@ -165,7 +165,7 @@ class Lanes:
             if not _uncertain(error):
                 for asked, _ in decided:
                     asked.maybe = None
-        except Exception:  # the others in this lane must not wait for ever for a defect of ours
+        except Exception:  # noqa: BLE001 - whoever waits must not wait for ever for a defect of ours
             _log.exception("moves were not written together; each goes by itself")
 
     def _decided(self, asked: _Asked, row: asyncpg.Record | None) -> Move | None:

@@ -8,6 +8,7 @@ asked for that goes the long way, behind locks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -25,13 +26,16 @@ from grantflow._store._pg_dialect import arrays, spoken
 _installation, _parent, _app = _names.INSTALLATION, _names.PARENT, _names.APP
 _STEP, _NOTICE = sql.columns(TransitionRow), sql.columns(OutboxRow)
 _WIDTH = len(sql.INSTALLATION_COLUMNS)
-_MARKS = "i.xmin, p.xmin, a.xmin, i.app_pk, "
+_MARKS = "i.xmin, p.mark, a.xmin, i.app_pk, "
 _HEAD = 4
 """Columns before those of the row: what tells whether it, its parent and its app are as they were."""
 PK = _HEAD + sql.INSTALLATION_COLUMNS.index("pk")
 PUBLIC_ID = _HEAD + sql.INSTALLATION_COLUMNS.index("public_id")
 """Positions in what is read."""
 _VALUES = attrgetter(*sql.INSTALLATION_COLUMNS)
+_BESIDE = re.compile(r"LEFT JOIN (\w+) (\w) ON (.*?)(?= LEFT JOIN | WHERE )")
+_LOOKED_UP = r"LEFT JOIN LATERAL (SELECT \2.xmin AS mark, \2.* FROM \1 \2 WHERE \3 OFFSET 0) \2 ON TRUE"
+"""Row by row, by its key: a plan is made once, and must not count on how small a table was then."""
 _PLAIN = ("installation", "expected_version", "whole", "before", "transitions", "notices", "stop_renewal", "result")
 _OTHER = attrgetter(*(field.name for field in fields(Change) if field.name not in _PLAIN))
 _NOTHING = _OTHER(Change())
@@ -40,7 +44,8 @@ _NOTHING = _OTHER(Change())
 def _reads(text: str, key: str) -> str:
     """A snapshot without its app, behind the marks."""
     app = sql.listed("a", sql.APP_COLUMNS)
-    return spoken(text).sql.replace("SELECT ", f"SELECT {_MARKS}", 1).replace(f"{app}, ", "", 1).replace("$1", key, 1)
+    made = spoken(text).sql.replace("SELECT ", f"SELECT {_MARKS}", 1).replace(f"{app}, ", "", 1)
+    return _BESIDE.sub(_LOOKED_UP, made).replace("$1", key, 1)
 
 
 READ_ONE = _reads(sql.SNAPSHOT_BY_ID, "$1")
@@ -244,18 +249,20 @@ def _statement(shape: _Shape) -> str:
     skip = "" if shape.single else " SKIP LOCKED"
     if shape.parents:
         parts["kin AS MATERIALIZED"] = (
-            f"SELECT p.pk FROM {_parent} p JOIN asked ON p.pk = asked.parent AND p.xmin = asked.parent_mark "
-            f"FOR SHARE OF p{skip}"
+            "SELECT known.pk FROM (SELECT DISTINCT parent, parent_mark FROM asked) one CROSS JOIN LATERAL ("
+            f"SELECT p.pk FROM {_parent} p WHERE p.pk = one.parent AND p.xmin = one.parent_mark FOR SHARE{skip}"
+            ") known"
         )
         unchanged += " AND (asked.parent IS NULL OR asked.parent IN (SELECT pk FROM kin))"
     else:
         unchanged += " AND asked.parent IS NULL AND asked.parent_mark IS NULL"
     if not shape.single:
         parts["held AS MATERIALIZED"] = (
-            f"SELECT i.pk FROM asked JOIN {_installation} i ON {unchanged} FOR NO KEY UPDATE OF i SKIP LOCKED"
+            f"SELECT asked.* FROM asked JOIN {_installation} i ON {unchanged} FOR NO KEY UPDATE OF i SKIP LOCKED"
         )
-        unchanged = "i.pk = asked.pk AND i.pk IN (SELECT pk FROM held)"
-    parts["moved AS"] = f"UPDATE {_installation} i SET {sets} FROM asked WHERE {unchanged} RETURNING i.pk"
+        unchanged = "i.pk = asked.pk"
+    source = "asked" if shape.single else "held AS asked"
+    parts["moved AS"] = f"UPDATE {_installation} i SET {sets} FROM {source} WHERE {unchanged} RETURNING i.pk"
     parts["steps AS"] = text.added(_names.TRANSITION, _STEP)
     if shape.notices:
         parts["notices AS"] = text.added(_names.OUTBOX, _NOTICE)

@@ -426,7 +426,9 @@ async def _lane(url: str, settings: Settings) -> asyncpg.Connection:
     conn = await asyncpg.connect(url, timeout=settings.busy_timeout.total_seconds(), statement_cache_size=256)
     try:
         await _set_up(settings)(conn)
-        await conn.execute("SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off")
+        await conn.execute(
+            "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off; SET enable_mergejoin = off"
+        )
     except BaseException:
         conn.terminate()
         raise
