@@ -35,6 +35,7 @@ from benchmarks.world import (
     middle,
     p99,
     seed,
+    settled,
     toggles,
     traced,
 )
@@ -205,6 +206,7 @@ async def _swept(folder: Path, order: Due, due: int, others: int, target: str) -
     raw_cpu = time.process_time() - cpu
     assert moved == due
     async with engine_on(mine, clock=later(1)) as engine:
+        settled()
         async with busy(engine, ids) as latencies:
             began, cpu, size = time.perf_counter(), time.process_time(), _resident()
             report = await engine.sweep()

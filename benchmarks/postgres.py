@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks import pgbench
-from benchmarks.world import DAY, NOW, START, Line, busy, middle, p99, toggles
+from benchmarks.world import DAY, NOW, START, Line, busy, middle, p99, settled, toggles
 from grantflow import Actor, Engine
 from grantflow._rows import InstallationRow, Load, TransitionRow
 from grantflow._store import _statements as sql
@@ -120,12 +119,6 @@ async def raw(url: str, ids: list[str]) -> float:
     took = time.perf_counter() - took
     await conn.close()
     return took
-
-
-def settled() -> None:
-    """What a host does that must answer soon: what is loaded stays, and no collection looks at it again."""
-    gc.collect()
-    gc.freeze()
 
 
 async def f3() -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -138,6 +139,12 @@ async def toggles(engine: Engine, ids: list[str], callers: int) -> tuple[float, 
     began, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(caller(ids[n::callers]) for n in range(callers)))
     return time.perf_counter() - began, time.process_time() - cpu, latencies
+
+
+def settled() -> None:
+    """What a host does that must answer soon: what is loaded stays, and no collection looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @asynccontextmanager

@@ -238,9 +238,9 @@ class Store(Protocol):
         ...
 
     async def sweep_chunk(self, pks: Sequence[int], now: Instant, work: Work, budget: float) -> ChunkDone:
-        """Run `work` over rows still due at `now`, in order, for about `budget` seconds, one commit.
+        """Run `work` over rows still due at `now`, in order; others wait for about `budget` seconds at the most.
 
-        While nobody else waits the chunk may go on, up to a few hundred rows.
+        It may be one commit or several; a row is in one. While nobody else waits the chunk may go on.
 
         A row that cannot be understood is quarantined and the others go on; a row whose `work` raises is skipped.
         """

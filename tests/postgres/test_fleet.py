@@ -8,13 +8,12 @@ from tests.scheduler.killing import Fleet, survives
 from tests.scheduler.stage import opened
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("roles", "seconds", "every"),
     [
         (("daemon",) * 2 + ("host",), 10.0, 2.5),
-        (("daemon",) * 4 + ("host",), 60.0, 5.0),
-        (("daemon",) * 4 + ("host",) * 2, 180.0, 5.0),
+        pytest.param(("daemon",) * 4 + ("host",), 60.0, 5.0, marks=pytest.mark.slow),
+        pytest.param(("daemon",) * 4 + ("host",) * 2, 180.0, 5.0, marks=pytest.mark.slow),
     ],
     ids=["10 s", "a minute", "3 minutes"],
 )
