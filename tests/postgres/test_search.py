@@ -125,6 +125,38 @@ def test_the_horizon_counts_live_grants_between_edges(conn: Outside, rows: list[
     assert all(expected)
 
 
+@pytest.mark.parametrize("place", [None, NOW + 3 * DAY])
+@pytest.mark.parametrize(
+    ("text", "indexes"),
+    [
+        ("sort:expires", ("due", "undue")),
+        ("state:active,unauthorized expires:<90d sort:-expires", ("due", "undue")),
+        ("is:any sort:expires", ("deadline",)),
+    ],
+)
+def test_as_much_as_a_page_is_read_of_each_range_of_ends(
+    conn: Outside, monkeypatch: pytest.MonkeyPatch, text: str, indexes: tuple[str, ...], place: int | None
+) -> None:
+    monkeypatch.setattr(_search, "FEW", 0)
+    query = parse(text, NOW)
+    cursor = None if place is None else query.before(place)
+    statement = _search._page(conn, query, NOW, cursor, 50, back=False)
+    assert statement is not None
+    switches = ("enable_seqscan", "enable_bitmapscan")  # of a few thousand rows all are read in no time
+    try:
+        for switch in switches:
+            conn.execute(f"SET {switch} = off")
+        plan = [str(line) for (line,) in conn.execute(f"EXPLAIN {statement.sql}", statement.values).fetchall()]
+    finally:
+        for switch in switches:
+            conn.execute(f"RESET {switch}")
+    lines = zip(plan, plan[1:], plan[2:], strict=False)
+    ranges = [found for found in lines if "using grantflow_installation_" in found[1] and "Limit " in found[0]]
+    assert sorted(line.split("grantflow_installation_")[1].split()[0] for _, line, _ in ranges) == [*indexes], plan
+    for _, _, below in ranges:
+        assert place is None or ("Index Cond: (" in below and (" < " in below or " > " in below)), plan
+
+
 def test_a_prefix_is_literal_and_texts_are_compared_byte_by_byte(bare: Outside, rows: list[InstallationRow]) -> None:
     odd = [replace(row, account=name, state="active") for row, name in zip(rows, ODD, strict=False)]
     insert(bare, "grantflow_installation", INSTALLATION_COLUMNS, list(odd))

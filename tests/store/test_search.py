@@ -387,12 +387,6 @@ def test_every_index_of_the_field_table_exists(empty: sqlite3.Connection) -> Non
     assert {index for index in named if index is not None} <= known
 
 
-def test_the_horizon_reads_one_index_range(conn: sqlite3.Connection) -> None:
-    plan = [line[3] for line in conn.execute(f"EXPLAIN QUERY PLAN {_search._HORIZON}", ("active", 1, 2))]
-    assert any("SEARCH i" in line and "grantflow_installation_deadline" in line for line in plan)
-    assert not any("SCAN i" in line for line in plan)
-
-
 def test_an_empty_database_answers_with_nothing(empty: sqlite3.Connection) -> None:
     query = parse("app:crm-1", NOW)
     assert _search.find(empty, query, NOW, None, 10, False) == []

@@ -90,7 +90,7 @@ _FLAGS = (
     Flag("suspended", "it was suspended itself, not only its account", INDEX + "suspended"),
     Flag("forced", "its last transition was forced", INDEX + "forced"),
     Flag("quarantined", "it cannot be understood and is set aside", INDEX + "quarantined"),
-    Flag("expiring", "its grant is live and ends within 7 days", INDEX + "deadline"),
+    Flag("expiring", "its grant is live and ends within 7 days", INDEX + "due"),
     Flag("stuck", "it has waited for an attempt for an hour or longer", INDEX + "state"),
     Flag("any", "uninstalled ones too", None),
 )
@@ -116,7 +116,7 @@ _FIELDS = (
     Field("label", "label of the installation", "text", "label:laptop"),
     Field("state", "the stored state", "name", "state:active,reauthorizing", INDEX + "state"),
     Field("reason", "why the grant is dead", "text", "reason:revoked", INDEX + "reason"),
-    Field("expires", _EXPIRES_MEANS, "ahead", "expires:7d..30d", INDEX + "deadline"),
+    Field("expires", _EXPIRES_MEANS, "ahead", "expires:7d..30d", INDEX + "due"),
     Field("entered", "how long ago it entered its state", "ago", "entered:<3h", INDEX + "entered"),
     Field("created", "how long ago it was installed", "ago", "created:2026-08-01"),
     Field("version", "how many transitions it has seen", "number", "version:>100"),
@@ -125,7 +125,7 @@ _FIELDS = (
     Field("run", "a sweep that moved it", "text", "run:0198c0de*", "grantflow_transition_run"),
     Field("incident", "cause of an open incident of its app, * for any", "text", "incident:*", INDEX + "app"),
     Field("scope", "+ a granted scope, ? one it must have and waits for, ?* any", "scope", "scope:?crm.read"),
-    Field("sort", _SORT_MEANS, "sort", "sort:-entered", INDEX + "deadline"),
+    Field("sort", _SORT_MEANS, "sort", "sort:-entered", INDEX + "due"),
 )
 FIELDS = MappingProxyType({field.name: field for field in _FIELDS})
 

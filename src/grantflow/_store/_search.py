@@ -55,6 +55,7 @@ from grantflow_machines import Instant
 FEW = 10_000
 """Rows that are sorted without a second thought."""
 MAX_BRANCHES = 12
+_ALL = (1 << 62) - 1
 _SAMPLE = 500
 """Rows of a way that are looked at before millions are."""
 
@@ -79,10 +80,7 @@ _LISTED = (
     f"FROM k CROSS JOIN {_TABLE} i ON i.pk = k.pk JOIN {_APP} a ON a.pk = i.app_pk "
     f"LEFT JOIN {_names.PARENT} p ON p.app_pk = i.app_pk AND p.account = i.account "
 )
-_HORIZON = (
-    f"SELECT count(*) FROM {_TABLE} i INDEXED BY {FIELDS['expires'].index} "
-    "WHERE i.state IN (SELECT value FROM json_each(?)) AND i.deadline_at >= ? AND i.deadline_at < ?"
-)
+_ENDS, _DUE, _UNDUE = (f"{_TABLE}_{name}" for name in ("deadline", "due", "undue"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +91,15 @@ class _Branch:
     clause: Clause | None = None
     through: Clause | None = None
     """Keys that another table leads to."""
+    deadline: str = "deadline_at"
+    """The column that its rows have their deadlines in."""
 
-    def source(self, clauses: Iterable[Clause]) -> Clause:
-        """FROM … WHERE …"""
-        every = [*([self.clause] if self.clause else []), *clauses]
+    def source(self, clauses: Iterable[Clause], begin: Clause | None = None) -> Clause:
+        """FROM … WHERE …
+
+        The place where a page begins stands first: of two bounds on one column SQLite goes to the one it reads first.
+        """
+        every = [*([begin] if begin else []), *([self.clause] if self.clause else []), *clauses]
         where = " AND ".join(f"({clause.sql})" for clause in every) or "TRUE"
         hint = "NOT INDEXED" if self.index is None else f"INDEXED BY {self.index}"
         values = tuple(value for clause in every for value in clause.values)
@@ -160,17 +163,22 @@ def count(conn: Connection, query: Query, now: Instant, bound: int) -> int:
     if search is None:
         return 0
     way = _chosen(conn, search, query, ordered=False)
-    parts = [branch.source(search.rest(way)) for branch in way.branches]
-    union = " UNION ALL ".join(f"SELECT 1 {part.sql}" for part in parts)
-    values = (*(value for part in parts for value in part.values), bound)
-    found: int = conn.execute(f"SELECT count(*) FROM ({union} LIMIT ?) AS counted", values).fetchone()[0]
-    return found
+    return _counted(conn, way, search.rest(way), bound)
 
 
 def horizon(conn: Connection, edges: Sequence[Instant], live: Collection[str]) -> list[int]:
     """Live grants that end in each span between two neighbouring edges; the last edge is excluded."""
-    states = json.dumps(sorted(live))
-    return [conn.execute(_HORIZON, (states, low, high)).fetchone()[0] for low, high in pairwise(edges)]
+    states = sorted(live)
+    ways = [_deadline_way([Span(low, high)], states, frozenset()) for low, high in pairwise(edges)]
+    return [_counted(conn, way, (), _ALL) for way in ways]
+
+
+def _counted(conn: Connection, way: _Way, rest: Sequence[Clause], bound: int) -> int:
+    parts = [branch.source(rest) for branch in way.branches]
+    union = " UNION ALL ".join(f"SELECT 1 {part.sql}" for part in parts)
+    values = (*(value for part in parts for value in part.values), bound)
+    found: int = conn.execute(f"SELECT count(*) FROM ({union} LIMIT ?) AS counted", values).fetchone()[0]
+    return found
 
 
 def explain(conn: Connection, query: Query, now: Instant) -> list[str]:
@@ -192,21 +200,28 @@ def _page(
     column = SORTS[query.sort]
     falling = query.descending is not back
     clauses = search.rest(way)
-    if place is not None:
-        sign = "<" if falling else ">"
-        if column == "pk":
-            clauses.append(Clause(f"i.pk {sign} ?", (place[1],)))
-        else:
-            clauses.append(Clause(f"(i.{column}, i.pk) {sign} (?, ?)", place))
-    parts = [branch.source(clauses) for branch in way.branches]
-    keys = "i.pk AS pk" if column == "pk" else f"i.pk AS pk, i.{column} AS place"
-    union = " UNION ALL ".join(f"SELECT {keys} {part.sql}" for part in parts)
+    parts = []
+    for branch in way.branches:
+        mine = branch.deadline if query.sort == "expires" else column
+        begin = None if place is None else _begin(mine, place, falling=falling)
+        keys = "i.pk AS pk" if column == "pk" else f"i.pk AS pk, i.{mine} AS place"
+        part = branch.source(clauses, begin)
+        parts.append(Clause(f"SELECT {keys} {part.sql}", part.values))
+    union = " UNION ALL ".join(part.sql for part in parts)
     names = ["pk"] if column == "pk" else ["place", "pk"]
     inner = ", ".join(f"{name} DESC" if falling else name for name in names)
     names = ["pk"] if column == "pk" else [column, "pk"]
     outer = ", ".join(f"i.{name} DESC" if query.descending else f"i.{name}" for name in names)
     sql = f"WITH k AS MATERIALIZED ({union} ORDER BY {inner} LIMIT ?) {_LISTED} ORDER BY {outer}"
     return Clause(sql, (*(value for part in parts for value in part.values), limit))
+
+
+def _begin(column: str, place: tuple[int | str, int], *, falling: bool) -> Clause:
+    """Strictly behind a place."""
+    sign = "<" if falling else ">"
+    if column == "pk":
+        return Clause(f"i.pk {sign} ?", (place[1],))
+    return Clause(f"(i.{column}, i.pk) {sign} (?, ?)", place)
 
 
 def _chosen(conn: Connection, search: _Search, query: Query, *, ordered: bool) -> _Way:
@@ -240,11 +255,12 @@ def _hits(conn: Connection, search: _Search, way: _Way) -> int:
     """Matches among the first rows of a way: where all ways lead to many, the densest beginning is counted first."""
     if len(search.ways) == 1:
         return 0
-    branch, rest = way.branches[0], search.rest(way)
+    rest, parts = search.rest(way), [branch.source(()) for branch in way.branches]
     where = " AND ".join(f"({clause.sql})" for clause in rest) or "TRUE"
-    first = branch.source(())
-    values = (*first.values, _SAMPLE, *(value for clause in rest for value in clause.values))
-    keys = f"WITH k AS MATERIALIZED (SELECT i.pk AS pk {first.sql} LIMIT ?) "
+    union = " UNION ALL ".join(f"SELECT i.pk AS pk {part.sql}" for part in parts)
+    first = (value for part in parts for value in part.values)
+    values = (*first, _SAMPLE, *(value for clause in rest for value in clause.values))
+    keys = f"WITH k AS MATERIALIZED ({union} LIMIT ?) "
     sql = f"{keys}SELECT count(*) FROM k CROSS JOIN {_TABLE} i ON i.pk = k.pk WHERE {where}"
     found: int = conn.execute(sql, values).fetchone()[0]
     return found
@@ -322,15 +338,20 @@ def _way(term: Term, name: str, now: Instant, states: Sequence[str], known: Stat
 
 
 def _deadline_way(values: Sequence[Value], states: Sequence[str], settles: frozenset[str]) -> _Way:
-    """Each span of deadlines; the index knows no states, so that one walk looks at all of them."""
-    index, column = FIELDS["expires"].index, COLUMNS["expires"]
+    """Each span of deadlines; two indexes together have the ends of all but the dead, and one those of everybody."""
     state = Clause("i.state IN (SELECT value FROM json_each(?))", (json.dumps(states),))
     few = len(values) <= MAX_BRANCHES
-    spans = [value_of(column, value) for value in values] if few else [any_of(column, values)]
-    branches = tuple(
-        _Branch(index, Clause(f"{state.sql} AND ({span.sql})", (*state.values, *span.values))) for span in spans
-    )
-    return _Way(branches, settles | {"state"}, frozenset(("expires",)) if few else frozenset[str]())
+    branches: list[_Branch] = []
+    for alternatives in [[value] for value in values] if few else [values]:
+        span, due = any_of("i.deadline_at", alternatives), any_of("i.due_at", alternatives)
+        bound = (*state.values, *span.values)
+        if not _names.DEAD.isdisjoint(states):
+            branches.append(_Branch(_ENDS, Clause(f"{state.sql} AND ({span.sql})", bound)))
+            continue
+        own = Clause(f"{state.sql} AND i.due_at = i.deadline_at AND ({due.sql})", bound)
+        other = Clause(f"{state.sql} AND {_names.UNDUE} AND ({span.sql})", bound)
+        branches += [_Branch(_DUE, own, deadline="due_at"), _Branch(_UNDUE, other)]
+    return _Way(tuple(branches), settles | {"state"}, frozenset(("expires",)) if few else frozenset[str]())
 
 
 def _word_branches(term: Term) -> tuple[_Branch, ...]:
