@@ -5,7 +5,7 @@ write path, so a sweep, a reader and a preview give the same verdict. Source: S-
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from grantflow._clock import maybe_datetime, span
@@ -135,18 +135,22 @@ async def sweep(
     now, started = core.now(), core.clock.monotonic()
     brake.look(core, now)
     run_id = new_id(now)
-    held = await held_apps(core, brake, now)
+    asked = _READ if limit is None else min(_READ, limit)
+    first = await core.store.due(now, asked)
+    few = len(first) < asked and len(first) <= core.settings.brake_count  # as nearly always: no app can have too many
+    held = () if few else await held_apps(core, brake, now)
     waiting: set[int] = set()
     if held:
         await _remember(core, held, now)
         aside = {name: pk for pk, name, _ in await core.store.due_by_app(now)}
         waiting = {aside[entry.app] for entry in held if entry.app in aside}
     total = _Total()
+    due = None if held else first
     left = limit
     stopped = stop if stop is not None else _never
     while (left is None or left > 0) and not stopped():
-        asked = (_READ if left is None else min(_READ, left)) + len(total.stuck)
-        due = await core.store.due(now, asked, waiting)
+        if due is None:
+            due = await core.store.due(now, asked, waiting)
         pks = [pk for pk in due if pk not in total.stuck] if total.stuck else due
         if not pks:
             break
@@ -159,6 +163,7 @@ async def sweep(
             left -= len(pks) - (total.skipped - skipped)
         if len(due) < asked:
             break
+        due, asked = None, (_READ if left is None else min(_READ, left)) + len(total.stuck)
     total.attempts += await core.store.close_lapsed_attempts(now, _lapsed_outcome(core))
     await _let_go(core, held, now)
     if not held:

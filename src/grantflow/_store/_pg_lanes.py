@@ -199,7 +199,7 @@ class Lanes:
                     return
 
         callers = self._callers
-        lanes = [asyncio.get_running_loop().create_task(lane(number)) for number in range(_LANES)]
+        lanes = [asyncio.get_running_loop().create_task(lane(number)) for number in range(min(_LANES, len(pieces)))]
         self._sweeping.update(lanes)
         for one in lanes:
             one.add_done_callback(self._sweeping.discard)
