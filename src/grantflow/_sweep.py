@@ -5,7 +5,7 @@ write path, so a sweep, a reader and a preview give the same verdict. Source: S-
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from grantflow._clock import maybe_datetime, span
