@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -355,6 +358,25 @@ async def test_a_move_that_the_server_is_still_at_happens_once(
     assert change.installation is not None
     assert await trail(store, "i1") == [(2, "over"), (1, "active")]
     assert await store.counts() == [("crm", "over", 1)]
+
+
+async def test_a_server_that_stops_answering_is_given_up_and_nothing_happens_twice(url: str) -> None:
+    store = await PostgresStore.open(url, Settings(busy_timeout=timedelta(milliseconds=300)), NOW)
+    names = await several(store, 4)
+    await store.transact(I1, moving("second"))
+    (conn,) = store._lanes._idle
+    backend = conn.get_server_pid()
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        calls = (store.transact(Load(installation=name), moving("over", notice=True)) for name in names)
+        changes = await asyncio.wait_for(asyncio.gather(*calls), 5)
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert all(change.transitions for change in changes)
+    await asyncio.sleep(0.2)  # what it had been sent arrives now
+    assert [len(await trail(store, name)) for name in names] == [3, 2, 2, 2]
+    assert len(await store.pending_notices(NOW, 99)) == 4
+    await store.close()
 
 
 async def test_what_may_still_arrive_is_not_called_refused(store: PostgresStore) -> None:

@@ -422,8 +422,12 @@ def _set_up(settings: Settings) -> Callable[[asyncpg.Connection], Any]:
 
 
 async def _lane(url: str, settings: Settings) -> asyncpg.Connection:
-    """A connection for plain moves: their plans do not depend on how many rows there are."""
-    conn = await asyncpg.connect(url, timeout=settings.busy_timeout.total_seconds(), statement_cache_size=256)
+    """A connection for plain moves: their plans do not depend on how many rows there are.
+
+    Many wait for one answer there, so that one which does not come is given up; longer than a lock is waited for.
+    """
+    patience = settings.busy_timeout.total_seconds()
+    conn = await asyncpg.connect(url, timeout=patience, command_timeout=2 * patience, statement_cache_size=256)
     try:
         await _set_up(settings)(conn)
         await conn.execute(
