@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 from grantflow._app import App, AppKind, Version
 from grantflow._filter import SHIPPED
 from grantflow._rows import AppRow, InstallationRow
+from grantflow._store import _ddl
 from grantflow._store._connection import Connection
+from grantflow._store._statements import APP_COLUMNS
 
 NOW = 1_785_000_000_000_000
 DAY = 86_400_000_000
@@ -43,6 +47,16 @@ def app_row(pk: int) -> AppRow:
     app = App(key, AppKind(kind), key, versions, ("https://crm.example/callback",))
     document = "{}" if pk == UNREADABLE else app.to_document()
     return AppRow(pk, f"app-id-{pk}", key, kind, f"client-{pk}", document, 1)
+
+
+@contextmanager
+def with_apps() -> Iterator[sqlite3.Connection]:
+    """A database in memory that holds the schema and the apps."""
+    with closing(sqlite3.connect(":memory:")) as conn:
+        for statement in _ddl.statements():
+            conn.execute(statement)
+        insert(conn, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
+        yield conn
 
 
 def installation_row(pk: int, chance: random.Random) -> InstallationRow:

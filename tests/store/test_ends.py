@@ -6,7 +6,6 @@ import random
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,9 +15,9 @@ from hypothesis import strategies as st
 
 from grantflow._filter import SHIPPED, Query, States, parse
 from grantflow._rows import InstallationRow
-from grantflow._store import _ddl, _names, _search
-from grantflow._store._statements import APP_COLUMNS, DUE_BY_APP, INSTALLATION_COLUMNS
-from tests.store.searched import DAY, NOW, app_row, insert, installation_row, many_rows
+from grantflow._store import _names, _search
+from grantflow._store._statements import DUE_BY_APP, INSTALLATION_COLUMNS
+from tests.store.searched import DAY, NOW, insert, installation_row, many_rows, with_apps
 from tests.store.test_search import ordered
 
 HOST = replace(
@@ -53,10 +52,7 @@ FILTERS = (
 
 @pytest.fixture
 def empty() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:")) as conn:
-        for statement in _ddl.statements():
-            conn.execute(statement)
-        insert(conn, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
+    with with_apps() as conn:
         yield conn
 
 

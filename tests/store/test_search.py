@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 
@@ -15,10 +14,10 @@ from hypothesis import strategies as st
 
 from grantflow._filter import FIELDS, FLAGS, HAS, MAX_VALUES, SHIPPED, SORTS, WORD, Query, landing, parse
 from grantflow._rows import InstallationRow, ParentRow
-from grantflow._store import _ddl, _search
+from grantflow._store import _search
 from grantflow._store._conditions import successor
 from grantflow._store._connection import Connection
-from grantflow._store._statements import APP_COLUMNS, FIRST_KEY, INSTALLATION_COLUMNS, PARENT_COLUMNS
+from grantflow._store._statements import FIRST_KEY, INSTALLATION_COLUMNS, PARENT_COLUMNS
 from grantflow.errors import BadInput, FilterSyntaxError
 from tests.store.searched import (
     DAY,
@@ -32,6 +31,7 @@ from tests.store.searched import (
     live,
     many_rows,
     surroundings,
+    with_apps,
 )
 
 
@@ -42,19 +42,13 @@ def rows() -> list[InstallationRow]:
 
 @pytest.fixture
 def empty() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:")) as conn:
-        for statement in _ddl.statements():
-            conn.execute(statement)
-        insert(conn, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
+    with with_apps() as conn:
         yield conn
 
 
 @pytest.fixture(scope="module")
 def conn(rows: list[InstallationRow]) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:")) as made:
-        for statement in _ddl.statements():
-            made.execute(statement)
-        insert(made, "grantflow_app", APP_COLUMNS, [app_row(pk) for pk in range(1, 7)])
+    with with_apps() as made:
         insert(made, "grantflow_installation", INSTALLATION_COLUMNS, list(rows))
         surroundings(made, rows)
         yield made
