@@ -119,6 +119,22 @@ async def test_enter_never_confirms(tmp_path: Path) -> None:
         assert set(await outcomes(engine)) == {"previewed"}
 
 
+@pytest.mark.parametrize("first", ["#typing", "#typed", "#plan", "#apply", "#reason"])
+async def test_a_dialog_that_goes_away_part_by_part_is_not_drawn(tmp_path: Path, first: str) -> None:
+    async with fleet(tmp_path / "g.db") as engine:
+        app = console_on(engine, write=True)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await pilot.press("2")
+            await settled(pilot)
+            await pilot.press("f")
+            await settled(pilot)
+            dialog = app.screen
+            assert isinstance(dialog, ForceDialog)
+            await dialog.query_one(first).remove()
+            await dialog.check()
+            dialog.show()
+
+
 async def test_keys_typed_ahead_do_not_reach_apply(tmp_path: Path) -> None:
     async with fleet(tmp_path / "g.db") as engine:
         app = console_on(engine, write=True)

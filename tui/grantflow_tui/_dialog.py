@@ -207,12 +207,13 @@ class ActionDialog(ModalScreen[str | None], TypesFirst[str | None]):
             if self.needs_plan:
                 self.say("")
                 await self.make_plan(self.reason)
-        except GrantflowError as error:
-            self.say(said(error))
-        else:
             if self.to_type() is not None and not self.outdated and isinstance(self.focused, Field):
                 self.show()
                 self.query_one("#typed", Input).focus()
+        except NoMatches:
+            return  # the dialog went away meanwhile
+        except GrantflowError as error:
+            self.say(said(error))
         finally:
             self.busy = False
             self.show()
@@ -297,15 +298,17 @@ class ActionDialog(ModalScreen[str | None], TypesFirst[str | None]):
 
     def show(self) -> None:
         """Draw what changes while somebody types."""
-        if not self.query("#apply"):
-            return
-        why, wanted = self.obstacle(), self.to_type()
+        try:
+            place, plan = self.query_one("#apply", Static), self.query_one("#plan", Hanging)
+            typing, typed = self.query_one("#typing", Static), self.query_one("#typed", Input)
+            why, wanted = self.obstacle(), self.to_type()
+        except NoMatches:
+            return  # it is going away, part by part
         apply = Text("F9 Apply", style=Style(bold=True, reverse=True) if why is None else DIM)
         if why is not None:
             apply.append(f"  off: {why}")
-        self.query_one("#apply", Static).update(apply)
-        self.query_one("#plan", Hanging).draw(self.planned())
-        typing = self.query_one("#typing", Static)
+        place.update(apply)
+        plan.draw(self.planned())
         typing.update(Text(f"Type to confirm: {wanted}"))
-        for place in (typing, self.query_one("#typed", Input)):
-            place.set_class(wanted is None, "off")
+        for one in (typing, typed):
+            one.set_class(wanted is None, "off")
