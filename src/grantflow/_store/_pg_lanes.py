@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,8 +31,10 @@ _LANES = 2
 """One reads and decides while the server writes for the other."""
 _TOGETHER = 64
 """Callers who are served at once; with more of them the other lane has nobody."""
-_PIECE = 100
-"""Rows of a sweep in one statement; the smaller, the sooner somebody else has a turn."""
+_ALONE, _BESIDE = 200, 40
+"""Rows of a sweep in one statement, while there are no callers and beside some, who have a turn the sooner."""
+_QUIET = 0.05
+"""Seconds without a new caller after which a sweep is alone."""
 _BREATH = 0.002
 """Seconds of decisions after which the event loop may see to others."""
 _DAMAGED = (Quarantined, ValueError, TypeError, LookupError, OverflowError)
@@ -89,7 +92,7 @@ class Lanes:
         self._open: set[asyncio.Task[None]] = set()
         self._sweeping: set[asyncio.Task[None]] = set()
         self._apps = moves.Apps()
-        self._callers = 0
+        self._came = float("-inf")
 
     @property
     def busy(self) -> bool:
@@ -100,7 +103,7 @@ class Lanes:
         """See Store.transact; for what names an installation and asks for nothing beside it."""
         asked = _Asked(load, work, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
-        self._callers += 1
+        self._came = time.perf_counter()
         self._serve()
         change = await asked.answer
         return change if change is not None else await self._long_way(load, work, asked.maybe)
@@ -190,25 +193,27 @@ class Lanes:
         leaves, and the pieces that were begun come to their end.
         """
         swept = Swept(ChunkDone([], 0, 0, ()), [], [])
-        pieces = [list(pks[start : start + _PIECE]) for start in range(0, len(pks), _PIECE)]
-        pieces.reverse()
+        ahead = deque(pks)
 
         async def lane(number: int) -> None:
-            while pieces and (number == 0 or self._callers == callers):  # beside others one lane must do
-                if not await self._piece(pieces.pop(), now, work, swept, hurried):
+            while ahead:
+                alone = time.perf_counter() - self._came > _QUIET
+                if number and not alone:
+                    return  # one must do
+                piece = [ahead.popleft() for _ in range(min(len(ahead), _ALONE if alone else _BESIDE))]
+                if not await self._piece(piece, now, work, swept, hurried):
                     return
 
-        callers = self._callers
-        lanes = [asyncio.get_running_loop().create_task(lane(number)) for number in range(min(_LANES, len(pieces)))]
+        lanes = [asyncio.get_running_loop().create_task(lane(number)) for number in range(_LANES)]
         self._sweeping.update(lanes)
         for one in lanes:
             one.add_done_callback(self._sweeping.discard)
         try:
             await asyncio.shield(asyncio.gather(*lanes))
         except asyncio.CancelledError:
-            pieces.clear()
+            ahead.clear()
             raise
-        swept.done.left = sorted([*swept.done.left, *(pk for piece in pieces for pk in piece)])
+        swept.done.left = sorted([*swept.done.left, *ahead])
         return swept
 
     async def _piece(
