@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -52,8 +53,11 @@ def together(process: subprocess.Popen[str], many: int) -> list[str]:
 
 # --- the side of the programs ------------------------------------------------------------------------
 def say(text: str) -> None:
-    """One line to the test that waits for it, whole though others speak, too."""
-    os.write(1, f"{text}\n".encode())
+    """One line to the test that waits for it, whole though others speak, too: a pipe takes 64 KiB at once."""
+    with Path(__file__).open("rb") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def ready() -> None:
