@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--rows", default="10k", help="sizes of installation bases, as 10k,1m; one for `world`")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep them there, and find them there again")
     parser.add_argument("--json", action="store_true", help="machine-readable")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     try:
         rows = tuple(base.size_of(text) for text in asked.rows.split(","))
         if asked.names[:1] == ["world"]:
